@@ -1,0 +1,194 @@
+"""Attention as functions. `attention_weights` is the specification: a few lines that can be read.
+
+The same eight letters name sizes in all of attnlib: B batch, H heads, L queries, S keys,
+D head width, F features, N nodes, E edges, T time. Leading dimensions (...) are free here.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from attnlib._checks import (
+    check_attention_inputs,
+    check_bias,
+    check_mask,
+    check_probability,
+    check_tensor,
+)
+from attnlib.masks import causal_mask
+
+__all__ = ["attention", "attention_weights", "masked_softmax"]
+
+
+def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) -> Tensor:
+    """Softmax over the allowed entries of `scores`; an empty row gives zeros.
+
+    weights_j = mask_j exp(scores_j) / sum_k mask_k exp(scores_k)
+    A row with no allowed entry has weights 0 and gradient 0. A score of minus infinity counts as
+    not allowed. NaN among the allowed scores stays NaN: it is an error of the caller, not hidden.
+
+    Args:
+        scores: (..., L, S) floating point.
+        mask: bool, broadcastable to the scores. True = may attend.
+        dim: the dimension that sums to 1.
+
+    Returns:
+        The shape of `scores`: rows sum to 1, or to 0 where nothing may be attended.
+
+    Raises:
+        TypeError: scores that are not floating point, or a mask that is not bool.
+        ValueError: a mask that does not fit, or an empty dimension.
+
+    >>> masked_softmax(torch.zeros(1, 3), torch.tensor([[True, True, False]]))
+    tensor([[0.5000, 0.5000, 0.0000]])
+    """
+    check_tensor("masked_softmax", "scores", scores)
+    if not scores.is_floating_point():
+        raise TypeError(
+            f"masked_softmax: scores must be floating point, got {scores.dtype}; "
+            f"write scores.float()"
+        )
+    if scores.ndim == 0 or scores.shape[dim] == 0:
+        raise ValueError(
+            f"masked_softmax: scores has shape {tuple(scores.shape)}, expected at least one entry "
+            f"along dim={dim}; drop empty sequences"
+        )
+    check_mask("masked_softmax", mask, tuple(scores.shape))
+    return _masked_softmax(scores, mask, dim)
+
+
+def _masked_softmax(scores: Tensor, mask: Tensor | None, dim: int = -1) -> Tensor:
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    # softmax of a row of -inf is NaN, and so is its gradient even if the NaN is replaced later:
+    # such a row is made harmless before the softmax and zeroed after it.
+    empty = scores.detach().amax(dim, keepdim=True) == -torch.inf
+    return torch.softmax(scores.masked_fill(empty, 0.0), dim).masked_fill(empty, 0.0)
+
+
+def attention_weights(
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Tensor:
+    """How much each query attends to each key.
+
+    weights = softmax(scale * query key^T + bias), over the keys that mask and causal allow
+    A query with nothing to attend has weights 0 and gradient 0.
+
+    Args:
+        query: (..., L, D).
+        key: (..., S, D).
+        mask: bool, (L, S) or all dimensions of the scores. True = may attend. Combine with &.
+        bias: broadcastable to (..., L, S), added to the scores after scaling.
+        causal: also apply `causal_mask(L, S)`, aligned at the last query and key.
+        scale: factor of the scores; 1 / sqrt(D) when omitted.
+
+    Returns:
+        (..., L, S): rows sum to 1, or to 0 where nothing may be attended.
+
+    Raises:
+        TypeError: inputs not floating point or of different dtypes, or a mask that is not bool.
+        ValueError: shapes that do not fit, an empty sequence, causal with more queries than keys.
+
+    Reference: Vaswani et al. 2017, equation 1, arXiv:1706.03762
+
+    >>> attention_weights(torch.zeros(2, 3, 7), torch.zeros(2, 5, 7)).shape
+    torch.Size([2, 3, 5])
+    """
+    shape = check_attention_inputs("attention_weights", query, key, None, causal)
+    check_mask("attention_weights", mask, shape)
+    check_bias("attention_weights", bias, shape)
+    return _weights(query, key, _with_causal(mask, causal, shape, query.device), bias, scale)
+
+
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    *,
+    bias: Tensor | None = None,
+    causal: bool = False,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+    need_weights: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Scaled dot-product attention: an average of the values, weighted by similarity.
+
+    context = softmax(scale * query key^T + bias) value
+    A query with nothing to attend has context 0, weights 0 and gradient 0. NaN in an input is not
+    hidden: it reaches every query that may see it.
+
+    Args:
+        query: (..., L, D).
+        key: (..., S, D).
+        value: (..., S, Dv).
+        mask: bool, (L, S) or all dimensions of the scores. True = may attend. Combine with &.
+        bias: broadcastable to (..., L, S), added to the scores after scaling.
+        causal: also apply `causal_mask(L, S)`, aligned at the last query and key.
+        scale: factor of the scores; 1 / sqrt(D) when omitted.
+        dropout_p: probability of dropping a weight, in [0, 1), applied whenever it is above 0;
+            modules pass 0 in evaluation mode.
+        need_weights: also return the weights, as they are before dropout.
+
+    Returns:
+        (..., L, Dv), or that and the weights (..., L, S).
+
+    Raises:
+        TypeError: inputs not floating point or of different dtypes, or a mask that is not bool.
+        ValueError: shapes that do not fit, an empty sequence, causal with more queries than keys.
+
+    Differs from torch.nn.functional.scaled_dot_product_attention:
+        the mask must be bool and additive scores go in `bias`; `causal` is aligned at the last
+        query and key and may be combined with a mask; an empty sequence is an error.
+
+    Reference: Vaswani et al. 2017, equation 1, arXiv:1706.03762
+
+    >>> attention(torch.zeros(2, 3, 7), torch.zeros(2, 5, 7), torch.ones(2, 5, 11)).shape
+    torch.Size([2, 3, 11])
+    """
+    shape = check_attention_inputs("attention", query, key, value, causal)
+    check_mask("attention", mask, shape)
+    check_bias("attention", bias, shape)
+    check_probability("attention", "dropout_p", dropout_p)
+    if need_weights:
+        mask = _with_causal(mask, causal, shape, query.device)
+        weights = _weights(query, key, mask, bias, scale)
+        kept = F.dropout(weights, dropout_p) if dropout_p > 0.0 else weights
+        return kept @ value, weights
+    # torch's kernel never stores the weights; its is_causal flag is right only for L = S.
+    square = causal and mask is None and bias is None and shape[-2] == shape[-1]
+    if not square:
+        mask = _with_causal(mask, causal, shape, query.device)
+    if bias is not None:
+        bias = bias.to(query.dtype)
+        mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout_p, is_causal=square, scale=scale
+    )
+
+
+def _weights(
+    query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, scale: float | None
+) -> Tensor:
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    # The query is scaled before the product: in half precision query key^T may overflow
+    # where the scaled product does not.
+    scores = (query * scale) @ key.transpose(-2, -1)
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
+    return _masked_softmax(scores, mask)
+
+
+def _with_causal(
+    mask: Tensor | None, causal: bool, shape: tuple[int, ...], device: torch.device
+) -> Tensor | None:
+    if not causal:
+        return mask
+    triangle = causal_mask(*shape[-2:], device=device)
+    return triangle if mask is None else mask & triangle
