@@ -223,7 +223,7 @@ def to_mha(mask: Tensor, shape: tuple[int, int, int, int]) -> Tensor:
     """
     check_tensor("to_mha", "mask", mask)
     if len(shape) != 4:
-        X
+        raise ValueError(f"to_mha: shape is {tuple(shape)}, expected (B, H, L, S); pass four sizes")
     B, H, L, S = shape
     check_positive("to_mha", B=B, H=H, L=L, S=S)
     check_mask("to_mha", mask, (B, H, L, S))
