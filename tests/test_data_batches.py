@@ -99,7 +99,12 @@ def test_batches_stay_on_the_device_of_the_tensors():
     ("tensors", "options", "error", "words"),
     [
         ((), {"batch_size": 2}, ValueError, "got no tensors.*pass inputs and targets"),
-        (([1, 2],), {"batch_size": 2}, TypeError, r"tensor 0 must be a torch.Tensor, got list"),
+        (
+            ([1, 2],),
+            {"batch_size": 2},
+            TypeError,
+            r"tensors\[0\] is a list, expected a torch\.Tensor",
+        ),
         (
             (torch.zeros(3), torch.zeros(5, 2)),
             {"batch_size": 2},
@@ -108,7 +113,12 @@ def test_batches_stay_on_the_device_of_the_tensors():
         ),
         ((torch.tensor(1.0),), {"batch_size": 2}, ValueError, r"shapes \[\(\)\]"),
         ((torch.zeros(3),), {"batch_size": 0}, ValueError, "batch_size=0.*at least 1"),
-        ((torch.zeros(3),), {"batch_size": 2.0}, TypeError, "batch_size must be an int"),
+        (
+            (torch.zeros(3),),
+            {"batch_size": 2.0},
+            TypeError,
+            "batch_size is a float, expected an int",
+        ),
     ],
 )
 def test_errors(tensors, options, error, words):

@@ -83,6 +83,13 @@ def test_the_neutral_band_includes_its_ends(archive, neutral, kept):
     assert data.dropped.neutral == 4 - kept
 
 
+def test_zero_counts_as_negative_and_the_majority_may_be_negative(archive):
+    archive("tweets", "1\t0\ta", "2\t0.5\tb", "3\t-0.75\tc")
+    data = vader("tweets", neutral=None)
+    assert data.labels.tolist() == [0, 1, 0]
+    assert data.majority == pytest.approx(2 / 3)
+
+
 def test_the_band_moves_no_row_to_another_part(archive):
     archive("tweets", *(f"{n}\t{n % 5 - 2}\ttext{n}" for n in range(100)))
     all_rows, outside = vader("tweets", neutral=None), vader("tweets", neutral=1)
@@ -106,8 +113,8 @@ def test_a_set_is_short_when_shown_and_can_be_copied_but_not_changed(archive):
         ("movie", {}, r"no set 'movie', expected one of movies, .*; write vader\('movies'\)"),
         ("vader-tweets", {}, r"no set 'vader-tweets'.*write vader\('tweets'\)"),
         (3, {}, "no set 3, expected one of movies, tweets, amazon, nyt"),
-        ("movies", {"neutral": -0.1}, r"neutral=-0.1, expected rating units in \[0, 4\)"),
-        ("movies", {"neutral": 4}, r"neutral=4, expected rating units in \[0, 4\)"),
+        ("movies", {"neutral": -0.1}, r"got neutral=-0.1, expected rating units in \[0, 4\)"),
+        ("movies", {"neutral": 4}, r"got neutral=4, expected rating units in \[0, 4\)"),
     ],
 )
 def test_errors(name, options, words):

@@ -100,10 +100,13 @@ def test_the_split_does_not_follow_the_order_of_the_numbers():
     ("call", "words"),
     [
         (lambda: group_split([1], ["a", "b"]), "group_split: got 1 groups and 2 texts"),
-        (lambda: group_split([1], ["a"], (0.7, 0.2)), "shares=(0.7, 0.2), expected fractions"),
-        (lambda: group_split([1], ["a"], (1.5, -0.5)), "shares=(1.5, -0.5), expected fractions"),
-        (lambda: group_split([1], ["a"], ()), "shares=(), expected fractions"),
-        (lambda: near_duplicates(["a"], 0.0), "near_duplicates: similarity=0.0, expected"),
+        (lambda: group_split([1], ["a"], (0.7, 0.2)), "got shares=(0.7, 0.2), expected fractions"),
+        (
+            lambda: group_split([1], ["a"], (1.5, -0.5)),
+            "got shares=(1.5, -0.5), expected fractions",
+        ),
+        (lambda: group_split([1], ["a"], ()), "got shares=(), expected fractions"),
+        (lambda: near_duplicates(["a"], 0.0), "near_duplicates: got similarity=0.0, expected"),
         (lambda: near_duplicates(["a"], 1.5), "similarity=1.5, expected a share"),
     ],
 )

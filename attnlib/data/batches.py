@@ -49,7 +49,7 @@ class TensorBatches:
                 "TensorBatches: got no tensors, expected at least one; pass inputs and targets"
             )
         for number, tensor in enumerate(tensors):
-            check_tensor("TensorBatches", f"tensor {number}", tensor)
+            check_tensor("TensorBatches", f"tensors[{number}]", tensor)
         rows = [len(tensor) if tensor.ndim else None for tensor in tensors]
         if None in rows or len(set(rows)) > 1:
             raise ValueError(

@@ -130,7 +130,7 @@ def vader(name: str, *, neutral: float | None = 0.25) -> SentimentSet:
         )
     if neutral is not None and not 0 <= neutral < 4:
         raise ValueError(
-            f"vader: neutral={neutral}, expected rating units in [0, 4), or None for no band; "
+            f"vader: got neutral={neutral}, expected rating units in [0, 4), or None for no band; "
             f"write neutral=0.25"
         )
     data_set, path = fetch_set(f"vader-{name}")

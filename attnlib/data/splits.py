@@ -32,7 +32,7 @@ def near_duplicates(texts: Sequence[str], similarity: float = 0.75) -> list[tupl
     """
     if not 0 < similarity <= 1:
         raise ValueError(
-            f"near_duplicates: similarity={similarity}, expected a share of common words in "
+            f"near_duplicates: got similarity={similarity}, expected a share of common words in "
             f"(0, 1]; write similarity=0.75"
         )
     words = [
@@ -82,7 +82,7 @@ def group_split(
         )
     if min(shares, default=0) < 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(
-            f"group_split: shares={tuple(shares)}, expected fractions that sum to 1; "
+            f"group_split: got shares={tuple(shares)}, expected fractions that sum to 1; "
             f"write (0.7, 0.1, 0.2)"
         )
     parent = {group: group for group in groups}

@@ -149,8 +149,8 @@ def lookup_task(
     num_keys = (vocab_size - 1) // 2
     if num_keys < num_pairs:
         raise ValueError(
-            f"lookup_task: vocab_size={vocab_size} has {num_keys} keys, expected one for each of "
-            f"{num_pairs} pairs; write vocab_size={2 * num_pairs + 1} or more"
+            f"lookup_task: got vocab_size={vocab_size} with {num_keys} keys, expected one for each "
+            f"of {num_pairs} pairs; write vocab_size={2 * num_pairs + 1} or more"
         )
     order = torch.rand(num_examples, num_keys, generator=generator).argsort(dim=1)
     keys = 1 + order[:, :num_pairs]  # without repetition
@@ -183,7 +183,7 @@ def _lengths(
     check_positive(owner, **{f"min_{unit}": shortest})
     if shortest > longest:
         raise ValueError(
-            f"{owner}: min_{unit}={shortest} is above {total}={longest}, expected at most "
+            f"{owner}: got min_{unit}={shortest} above {total}={longest}, expected at most "
             f"{longest}; swap them"
         )
     return torch.randint(shortest, longest + 1, (num_examples,), generator=generator)
@@ -196,7 +196,7 @@ def _random_tokens(
     check_positive(owner, vocab_size=vocab_size)
     if vocab_size < 2:
         raise ValueError(
-            f"{owner}: vocab_size={vocab_size}, expected at least 2, as token 0 is the padding; "
+            f"{owner}: got vocab_size={vocab_size}, expected at least 2, as token 0 is padding; "
             f"write vocab_size=2 or more"
         )
     tokens = torch.randint(1, vocab_size, (len(lengths), length), generator=generator)

@@ -95,7 +95,7 @@ add_positions = Exercise(
     {
         "The same letter gets the same vector at every place: the positions are missing, and with "
         "them the order.": lambda numbers, letters, places: letters[numbers],
-        "You look up the place by the number of the *letter*. Equal letters then get equal "
+        "You look up the place by the number of the letter. Equal letters then get equal "
         "positions; it is the column of `numbers` that says where a letter "
         "stands.": lambda numbers, letters, places: letters[numbers] + places[numbers],
         "The positions run along the batch: a whole word gets one position. They belong to the "
@@ -151,7 +151,7 @@ split_heads = Exercise(
         (_random(2, 5, 9), 3),
     ],
     {
-        "The shape is right, the contents are not: a bare reshape cuts the *sequence*, so a head "
+        "The shape is right, the contents are not: a bare reshape cuts the sequence, so a head "
         "sees only some places. Look at the tens in the wanted head: every place is there. Cut the "
         "features first, then move the axis.": lambda x, H: x.reshape(
             len(x), H, x.shape[1], x.shape[2] // H
@@ -162,7 +162,7 @@ split_heads = Exercise(
         ).permute(0, 3, 1, 2),
         "The features are cut well, but heads and places still stand the wrong way round. Which "
         "two axes have to change places?": lambda x, H: x.unflatten(-1, (H, -1)),
-        "The last two axes are exchanged: each head should be a table with one *row* for each "
+        "The last two axes are exchanged: each head should be a table with one row for each "
         "place.": lambda x, H: _split(x, H).mT,
         "Heads and batch have become one axis. Keep them apart: masks and maps have a dimension of "
         "their own for heads.": lambda x, H: _split(x, H).flatten(0, 1),
@@ -283,8 +283,8 @@ padded_weights = Exercise(
         "check which side of the comparison you fill.": _with_mask(
             lambda real: ~real[:, None, None, :]
         ),
-        "The padded *rows* are masked, the padded columns are not. Padding must not be looked "
-        "*at*, so the mask belongs to the keys; what padded queries get does not matter, but NaN "
+        "The padded rows are masked, the padded columns are not. Padding must not be looked "
+        "at, so the mask belongs to the keys; what padded queries get does not matter, but NaN "
         "poisons every gradient.": _with_mask(lambda real: real[:, None, :, None]),
         "Padded rows and padded columns are both masked. Then a padded row has nothing left to "
         "look at and becomes NaN. Masking the keys is enough.": _with_mask(
@@ -300,10 +300,10 @@ padded_weights = Exercise(
             )
         ),
         "A mask of shape (B, S) is read as (L, S): the last axes are matched first. It fits by "
-        "accident when B equals L, and then each *place* gets the mask of another word. Add the "
+        "accident when B equals L, and then each place gets the mask of another word. Add the "
         "axes of heads and queries.": _with_mask(lambda real: real),
         "A mask of shape (B, 1, S) is read as (H, 1, S). It fits by accident when there are as "
-        "many heads as words, and then each *head* gets the mask of another word. One axis is "
+        "many heads as words, and then each head gets the mask of another word. One axis is "
         "missing.": _with_mask(lambda real: real[:, None, :]),
         "The mask is missing: the padding gets attention like any other "
         "key.": lambda query, key, lengths: attention_weights(query, key),
@@ -358,7 +358,7 @@ mark_map = Exercise(
     _mass,
     _mark_cases,
     {
-        "You count how often the *largest* weight is on the truth. A weight of 0.4 may be the "
+        "You count how often the largest weight is on the truth. A weight of 0.4 may be the "
         "largest and still leave 0.6 elsewhere: add up the weights themselves.": _hits,
         "You average over all rows. A row without a truth (padding, or nothing to look at) cannot "
         "score, and drags the mark down: divide by the rows that have one.": (

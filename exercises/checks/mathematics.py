@@ -216,7 +216,7 @@ causal = Exercise(
     causal_mask,
     [(2, 2), (3, 3), (2, 3), (3, 7), (1, 5)],
     {
-        "Right for L = S. With more keys than queries the last query must see *all* keys: the "
+        "Right for L = S. With more keys than queries the last query must see all keys: the "
         "queries are the newest positions, so the triangle sits at the bottom right.": _triangle(
             lambda L, S: 0
         ),
@@ -229,7 +229,7 @@ causal = Exercise(
         "The shape is (S, L). Rows are queries and columns are keys.": lambda L, S: (
             causal_mask(L, S).T
         ),
-        "The numbers are right, but the mask holds floats. A float mask is *added* to the scores "
+        "The numbers are right, but the mask holds floats. A float mask is added to the scores "
         "by some functions; use booleans.": lambda L, S: causal_mask(L, S).float(),
     },
     hints=(
@@ -249,7 +249,7 @@ operations = Exercise(
     lambda L, S, D, Dv: 2 * L * S * D + 2 * L * S * Dv,
     [(1, 1, 2, 3), (2, 3, 5, 7), (256, 256, 64, 64), (1, 1000, 64, 32)],
     {
-        "You count multiplications only. Every product of two matrices multiplies *and* adds: two "
+        "You count multiplications only. Every product of two matrices multiplies and adds: two "
         "operations for each term.": lambda L, S, D, Dv: L * S * (D + Dv),
         "You count the scores, and forget the weighted sum of the values.": lambda L, S, D, Dv: (
             2 * L * S * D
