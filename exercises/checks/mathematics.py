@@ -74,8 +74,10 @@ weights = Exercise(
         (_random(2, 5, 7, seed=5), _random(2, 3, 7, seed=6)),
     ],
     {
-        "The scores are not divided by anything. With D = 16 they spread four times too far and "
-        "the softmax is too sure of itself.": lambda query, key: _weights(query, key, 1.0),
+        "The scores are not divided by anything. The wider the vectors, the further the scores "
+        "spread, and the softmax is too sure of itself.": lambda query, key: _weights(
+            query, key, 1.0
+        ),
         "You divide by D. The spread of the scores grows like the square root of D: divided by D "
         "itself, the weights come out too even.": lambda query, key: _weights(
             query, key, 1 / query.shape[-1]
