@@ -1,19 +1,31 @@
 """Argument checks: the error messages that several modules share are written here.
 
-Every message has the form `Owner: what was got, what was expected; what to write instead`.
+Every message has the form `Owner: what was got, expected what; what to write instead`.
 The checks look at shapes and types only, never at data, so they cost no device synchronisation.
 """
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def check_tensor(owner: str, name: str, value: object) -> None:
     """Raise TypeError unless `value` is a tensor."""
     if not isinstance(value, Tensor):
         raise TypeError(
-            f"{owner}: {name} must be a torch.Tensor, got {type(value).__name__}; "
+            f"{owner}: {name} is a {type(value).__name__}, expected a torch.Tensor; "
             f"write torch.as_tensor({name})"
+        )
+
+
+def check_floating(owner: str, name: str, value: object) -> None:
+    """Raise TypeError unless `value` is a tensor of floating point numbers."""
+    check_tensor(owner, name, value)
+    if not value.is_floating_point():
+        raise TypeError(
+            f"{owner}: {name} is {value.dtype}, expected floating point; "
+            f"write {name}.float(), or embed token numbers first"
         )
 
 
@@ -22,16 +34,21 @@ def check_positive(owner: str, **sizes: int) -> None:
     for name, size in sizes.items():
         if isinstance(size, bool) or not isinstance(size, int):
             raise TypeError(
-                f"{owner}: {name} must be an int, got {type(size).__name__}; write int({name})"
+                f"{owner}: {name} is a {type(size).__name__}, expected an int; write int({name})"
             )
         if size < 1:
-            raise ValueError(f"{owner}: {name}={size}; {name} must be at least 1")
+            raise ValueError(
+                f"{owner}: got {name}={size}, expected at least 1; write {name}=1 or more"
+            )
 
 
 def check_probability(owner: str, name: str, value: float) -> None:
     """Raise ValueError unless 0 <= value < 1."""
     if not 0.0 <= value < 1.0:
-        raise ValueError(f"{owner}: {name}={value}; {name} must be a probability in [0, 1)")
+        raise ValueError(
+            f"{owner}: got {name}={value}, expected a probability in [0, 1); "
+            f"write {name}=0.1 to drop one in ten"
+        )
 
 
 def check_mask(owner: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
@@ -41,7 +58,7 @@ def check_mask(owner: str, mask: Tensor | None, shape: tuple[int, ...]) -> None:
     check_tensor(owner, "mask", mask)
     if mask.dtype != torch.bool:
         raise TypeError(
-            f"{owner}: mask must be bool with True = may attend, got {mask.dtype}; "
+            f"{owner}: mask is {mask.dtype}, expected bool with True = may attend; "
             f"write mask.bool() for a 0/1 mask, or pass additive scores as bias="
         )
     # A mask between two and all dimensions is ambiguous: (B, L, S) could be read as (H, L, S).
@@ -60,10 +77,10 @@ def check_bias(owner: str, bias: Tensor | None, shape: tuple[int, ...]) -> None:
     check_tensor(owner, "bias", bias)
     if not bias.is_floating_point():
         raise TypeError(
-            f"{owner}: bias must be floating point scores to add, got {bias.dtype}; "
+            f"{owner}: bias is {bias.dtype}, expected floating point scores to add; "
             f"pass a bool tensor as mask="
         )
-    if bias.ndim > len(shape) or not _fits(bias.shape, shape):
+    if not _fits(bias.shape, shape):
         raise ValueError(
             f"{owner}: bias has shape {tuple(bias.shape)}, expected one that broadcasts to the "
             f"scores {shape}; reshape it to {shape[-2:]} or to all dimensions"
@@ -76,12 +93,7 @@ def check_attention_inputs(
     """Raise unless query, key and value fit; return the shape (..., L, S) of the scores."""
     tensors = {"query": query, "key": key} | ({} if value is None else {"value": value})
     for name, tensor in tensors.items():
-        check_tensor(owner, name, tensor)
-        if not tensor.is_floating_point():
-            raise TypeError(
-                f"{owner}: {name} must be floating point, got {tensor.dtype}; "
-                f"write {name}.float(), or embed token numbers first"
-            )
+        check_floating(owner, name, tensor)
         if tensor.ndim < 2:
             raise ValueError(
                 f"{owner}: {name} has shape {tuple(tensor.shape)}, expected (..., length, width); "
@@ -108,8 +120,8 @@ def check_attention_inputs(
     except RuntimeError:
         shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
         raise ValueError(
-            f"{owner}: leading dimensions of {shapes} do not broadcast; "
-            f"expected the same (batch, heads) in each"
+            f"{owner}: got {shapes}, expected leading dimensions that broadcast; "
+            f"pass the same (batch, heads) in each"
         ) from None
     L, S = query.shape[-2], key.shape[-2]
     if causal:
@@ -117,29 +129,64 @@ def check_attention_inputs(
     return (*lead, L, S)
 
 
+def check_sequence(owner: str, name: str, x: Tensor, projection: nn.Linear | None = None) -> None:
+    """Raise unless `x` is (B, length, width) and, given a layer that projects it, fits there."""
+    check_floating(owner, name, x)
+    width = None if projection is None else projection.in_features
+    if x.ndim != 3 or x.shape[1] == 0 or (width is not None and x.shape[2] != width):
+        raise ValueError(
+            f"{owner}: {name} has shape {tuple(x.shape)}, expected "
+            f"(B, length, {width or 'width'}) with at least one position; "
+            f"write {name}.unsqueeze(0) for one sequence, or build the layer for this width"
+        )
+    if projection is not None and x.dtype != projection.weight.dtype and not _casts(x.device):
+        raise TypeError(
+            f"{owner}: {name} is {x.dtype} and the parameters are {projection.weight.dtype}, "
+            f"expected one dtype; convert one of them with .to(dtype)"
+        )
+
+
+def check_names(
+    owner: str, shape: tuple[int, ...], queries: Sequence[str] | None, keys: Sequence[str] | None
+) -> None:
+    """Raise ValueError when positions of weights of `shape` (..., L, S) have too few names."""
+    for name, names, size in (("queries", queries, shape[-2]), ("keys", keys, shape[-1])):
+        if names is not None and len(names) != size:
+            raise ValueError(
+                f"{owner}: got {len(names)} names of {name}, expected {size}; "
+                f"cut padding off with AttentionMap.example(index, {name}=names)"
+            )
+
+
 def check_causal(owner: str, L: int, S: int) -> None:
     """Raise ValueError when a causal mask would leave the first queries with nothing to see."""
     if L > S:
         raise ValueError(
-            f"{owner}: {L} queries but only {S} keys; causal attention is aligned at the last "
-            f"query and key, so the first queries would see nothing: pass at least as many keys"
+            f"{owner}: got {L} queries and {S} keys, expected a key for every query, because "
+            f"causal attention is aligned at the last query and key; pass the earlier keys as well"
         )
 
 
 def _check_alike(owner: str, tensors: dict[str, Tensor]) -> None:
     """Raise when tensors differ in device, or in dtype outside autocast (which casts them)."""
+    first = next(iter(tensors.values()))
     devices = {name: tensor.device for name, tensor in tensors.items()}
     if len(set(devices.values())) > 1:
         got = ", ".join(f"{name} on {device}" for name, device in devices.items())
-        raise ValueError(f"{owner}: {got}; expected one device: move them with .to(query.device)")
+        raise ValueError(f"{owner}: {got}, expected one device; move them with .to(query.device)")
     dtypes = {name: tensor.dtype for name, tensor in tensors.items()}
-    device_type = next(iter(tensors.values())).device.type
-    if len(set(dtypes.values())) > 1 and not torch.is_autocast_enabled(device_type):
+    if len(set(dtypes.values())) > 1 and not _casts(first.device):
         got = ", ".join(f"{name} {dtype}" for name, dtype in dtypes.items())
-        raise TypeError(f"{owner}: {got}; expected one dtype: convert with .to(query.dtype)")
+        raise TypeError(f"{owner}: {got}, expected one dtype; convert with .to(query.dtype)")
 
 
 def _fits(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     """Whether `shape` broadcasts to `target` without enlarging it."""
-    tail = target[len(target) - len(shape) :]
-    return all(size in (1, full) for size, full in zip(shape, tail, strict=True))
+    pairs = zip(reversed(shape), reversed(target), strict=False)
+    return len(shape) <= len(target) and all(size in (1, full) for size, full in pairs)
+
+
+def _casts(device: torch.device) -> bool:
+    """Whether autocast converts dtypes on this kind of device (there is none on "meta")."""
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)

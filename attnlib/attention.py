@@ -13,7 +13,7 @@ from attnlib._checks import (
     check_mask,
     check_positive,
     check_probability,
-    check_tensor,
+    check_sequence,
 )
 from attnlib.functional import attention, masked_softmax
 
@@ -70,8 +70,8 @@ class MultiHeadAttention(nn.Module):
         if embed_dim % num_heads:
             fitting = [h for h in range(1, embed_dim + 1) if embed_dim % h == 0]
             raise ValueError(
-                f"{owner}: embed_dim={embed_dim} is not divisible by num_heads={num_heads}; "
-                f"num_heads must be one of {fitting}"
+                f"{owner}: got embed_dim={embed_dim} and num_heads={num_heads}, expected a "
+                f"divisor of embed_dim; write num_heads as one of {fitting}"
             )
         self.embed_dim = embed_dim
         self.num_heads = num_heads
@@ -115,8 +115,8 @@ class MultiHeadAttention(nn.Module):
             (B, L, F), or that and the weights (B, H, L, S).
 
         Raises:
-            TypeError: inputs that are not floating point, or a mask that is not bool.
-            ValueError: shapes that do not fit.
+            TypeError: inputs not in the dtype of the layer, or a mask that is not bool.
+            ValueError: shapes that do not fit, an empty sequence, causal with L > S.
         """
         key = query if key is None else key
         value = key if value is None else value
@@ -139,13 +139,7 @@ class MultiHeadAttention(nn.Module):
 
     def _split(self, name: str, x: Tensor, projection: nn.Linear) -> Tensor:
         """Project (B, L, F) and split the *features* into heads: (B, H, L, D)."""
-        check_tensor("MultiHeadAttention", name, x)
-        if x.ndim != 3 or x.shape[-1] != projection.in_features:
-            raise ValueError(
-                f"MultiHeadAttention: {name} has shape {tuple(x.shape)}, "
-                f"expected (B, length, {projection.in_features}); "
-                f"write {name}.unsqueeze(0) for one sequence, or set kdim and vdim"
-            )
+        check_sequence("MultiHeadAttention", name, x, projection)
         return projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
     @classmethod
@@ -206,7 +200,7 @@ class MultiHeadAttention(nn.Module):
 class AdditiveAttention(nn.Module):
     """Attention whose score is a small network instead of a dot product.
 
-    score_ij = w^T tanh(W_q query_i + W_k key_j);  context = softmax(score) value
+    score_ij = tanh(query_i W_q + key_j W_k) w;  context = softmax(score) value
     One head, so that masks and weights have the same four dimensions as everywhere. A query with
     nothing to attend has context 0.
 
@@ -262,18 +256,13 @@ class AdditiveAttention(nn.Module):
             (B, L, Dv), or that and the weights (B, 1, L, S).
 
         Raises:
-            TypeError: inputs that are not floating point, or a mask that is not bool.
-            ValueError: shapes that do not fit.
+            TypeError: inputs not in the dtype of the layer, or a mask that is not bool.
+            ValueError: shapes that do not fit, or an empty sequence.
         """
         value = key if value is None else value
-        for name, x, projection in (("query", query, self.q_proj), ("key", key, self.k_proj)):
-            check_tensor("AdditiveAttention", name, x)
-            if x.ndim != 3 or x.shape[-1] != projection.in_features:
-                raise ValueError(
-                    f"AdditiveAttention: {name} has shape {tuple(x.shape)}, "
-                    f"expected (B, length, {projection.in_features}); "
-                    f"write {name}.unsqueeze(0) for one sequence"
-                )
+        check_sequence("AdditiveAttention", "query", query, self.q_proj)
+        check_sequence("AdditiveAttention", "key", key, self.k_proj)
+        check_sequence("AdditiveAttention", "value", value)
         hidden_query, hidden_key = self.q_proj(query), self.k_proj(key)
         B, L, S = check_attention_inputs(
             "AdditiveAttention", hidden_query, hidden_key, value, causal=False

@@ -11,9 +11,9 @@ from torch import Tensor
 from attnlib._checks import (
     check_attention_inputs,
     check_bias,
+    check_floating,
     check_mask,
     check_probability,
-    check_tensor,
 )
 from attnlib.masks import causal_mask
 
@@ -29,7 +29,7 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
 
     Args:
         scores: (..., L, S) floating point.
-        mask: bool, broadcastable to the scores. True = may attend.
+        mask: bool, (L, S) or all dimensions of the scores. True = may attend.
         dim: the dimension that sums to 1.
 
     Returns:
@@ -42,16 +42,11 @@ def masked_softmax(scores: Tensor, mask: Tensor | None = None, dim: int = -1) ->
     >>> masked_softmax(torch.zeros(1, 3), torch.tensor([[True, True, False]]))
     tensor([[0.5000, 0.5000, 0.0000]])
     """
-    check_tensor("masked_softmax", "scores", scores)
-    if not scores.is_floating_point():
-        raise TypeError(
-            f"masked_softmax: scores must be floating point, got {scores.dtype}; "
-            f"write scores.float()"
-        )
-    if scores.ndim == 0 or scores.shape[dim] == 0:
+    check_floating("masked_softmax", "scores", scores)
+    if not -scores.ndim <= dim < scores.ndim or scores.shape[dim] == 0:
         raise ValueError(
             f"masked_softmax: scores has shape {tuple(scores.shape)}, expected at least one entry "
-            f"along dim={dim}; drop empty sequences"
+            f"along dim={dim}; choose another dimension, or drop empty sequences"
         )
     check_mask("masked_softmax", mask, tuple(scores.shape))
     return _masked_softmax(scores, mask, dim)
@@ -122,7 +117,8 @@ def attention(
 
     context = softmax(scale * query key^T + bias) value
     A query with nothing to attend has context 0, weights 0 and gradient 0. NaN in an input is not
-    hidden: it reaches every query that may see it.
+    hidden: it reaches every query that may see it. It may reach the others too, because weight 0
+    times NaN is NaN: fill padded positions with numbers.
 
     Args:
         query: (..., L, D).
@@ -166,7 +162,7 @@ def attention(
     if not square:
         mask = _with_causal(mask, causal, shape, query.device)
     if bias is not None:
-        bias = bias.to(query.dtype)
+        bias = torch.atleast_2d(bias.to(query.dtype))  # as many dimensions as the kernel asks for
         mask = bias if mask is None else bias.masked_fill(~mask, -torch.inf)
     return F.scaled_dot_product_attention(
         query, key, value, attn_mask=mask, dropout_p=dropout_p, is_causal=square, scale=scale
@@ -177,12 +173,14 @@ def _weights(
     query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, scale: float | None
 ) -> Tensor:
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    # The query is scaled before the product: in half precision query key^T may overflow
-    # where the scaled product does not.
-    scores = (query * scale) @ key.transpose(-2, -1)
+    # Scores of half precision would be rounded to 3 digits before exp enlarges the error: like
+    # torch's kernel we keep them in float32. The query is scaled before the product because
+    # query key^T may overflow where the scaled product does not.
+    wide = torch.promote_types(query.dtype, torch.float32)
+    scores = (query.to(wide) * scale) @ key.to(wide).transpose(-2, -1)
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
-    return _masked_softmax(scores, mask)
+    return _masked_softmax(scores, mask).to(query.dtype)
 
 
 def _with_causal(

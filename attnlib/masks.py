@@ -83,9 +83,11 @@ def sliding_window_mask(
             [ True,  True, False],
             [False,  True,  True]])
     """
-    check_positive("sliding_window_mask", window=window)
+    size = length if size is None else size
+    check_positive("sliding_window_mask", length=length, window=window, size=size)
+    check_causal("sliding_window_mask", length, size)
     mask = causal_mask(length, size, device=device)
-    too_old = mask.tril(diagonal=mask.shape[1] - mask.shape[0] - window)
+    too_old = mask.tril(diagonal=size - length - window)
     return mask & ~too_old
 
 
@@ -112,13 +114,13 @@ def prefix_mask(length: int, prefix: int, *, device: torch.device | str | None =
             [ True,  True, False],
             [ True,  True,  True]])
     """
-    check_positive("prefix_mask", prefix=prefix)
-    mask = causal_mask(length, device=device)
+    check_positive("prefix_mask", length=length, prefix=prefix)
     if prefix > length:
         raise ValueError(
-            f"prefix_mask: prefix={prefix} is longer than length={length}; "
+            f"prefix_mask: got prefix={prefix}, expected at most length={length}; "
             f"write prefix={length} to let all see all"
         )
+    mask = causal_mask(length, device=device)
     mask[:, :prefix] = True
     return mask
 
@@ -151,7 +153,7 @@ def padding_mask(lengths: Tensor, size: int | None = None) -> Tensor:
     check_tensor("padding_mask", "lengths", lengths)
     if lengths.dtype == torch.bool or lengths.is_floating_point():
         raise TypeError(
-            f"padding_mask: lengths must be integers, got {lengths.dtype}; "
+            f"padding_mask: lengths is {lengths.dtype}, expected integers; "
             f"for a mask that is True at padding write ~mask[:, None, None, :]"
         )
     if lengths.ndim != 1 or lengths.numel() == 0:
@@ -164,7 +166,7 @@ def padding_mask(lengths: Tensor, size: int | None = None) -> Tensor:
     check_positive("padding_mask", size=size)
     if low < 0 or high > size:
         raise ValueError(
-            f"padding_mask: lengths run from {low} to {high}, expected 0 to size={size}; "
+            f"padding_mask: got lengths from {low} to {high}, expected 0 to size={size}; "
             f"clamp the lengths or pass a larger size"
         )
     positions = torch.arange(size, device=lengths.device)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from attnlib._checks import check_tensor
+from attnlib._checks import check_floating, check_names, check_tensor
 
 __all__ = ["AttentionMap", "record_attention"]
 
@@ -22,8 +22,8 @@ KINDS = ("self", "cross", "graph", "temporal")
 class AttentionMap:
     """Who attends to whom, and how much, with names for the positions.
 
-    weights[..., i, j] is the share of its attention that query i gives to key j. Entropy is in
-    nats. An empty row (nothing may be attended) has weights 0 and entropy 0.
+    weights[..., i, j] is the share of its attention that query i gives to key j.
+    An empty row (nothing may be attended) has weights 0 and entropy 0.
 
     Args:
         weights: (L, S), (H, L, S) or (B, H, L, S): probabilities, rows sum to 1 or 0.
@@ -46,12 +46,7 @@ class AttentionMap:
     kind: str = "self"
 
     def __post_init__(self) -> None:
-        check_tensor("AttentionMap", "weights", self.weights)
-        if not self.weights.is_floating_point():
-            raise TypeError(
-                f"AttentionMap: weights must be floating point, got {self.weights.dtype}; "
-                f"write weights.float()"
-            )
+        check_floating("AttentionMap", "weights", self.weights)
         if not 2 <= self.weights.ndim <= 4 or 0 in self.weights.shape:
             raise ValueError(
                 f"AttentionMap: weights has shape {tuple(self.weights.shape)}, expected (L, S), "
@@ -63,16 +58,11 @@ class AttentionMap:
                 "look for NaN in the input of the layer, or apply masked_softmax to scores first"
             )
         if self.kind not in KINDS:
-            raise ValueError(f"AttentionMap: kind={self.kind!r}; kind must be one of {KINDS}")
-        for name, names, size in (
-            ("queries", self.queries, self.weights.shape[-2]),
-            ("keys", self.keys, self.weights.shape[-1]),
-        ):
-            if names is not None and len(names) != size:
-                raise ValueError(
-                    f"AttentionMap: got {len(names)} names of {name}, expected {size}; "
-                    f"cut the weights to the real positions with .example(b, length=...)"
-                )
+            raise ValueError(
+                f"AttentionMap: got kind={self.kind!r}, expected one of {KINDS}; "
+                f"write kind='self' when queries and keys are the same positions"
+            )
+        check_names("AttentionMap", self.weights.shape, self.queries, self.keys)
 
     def example(
         self,
@@ -99,33 +89,27 @@ class AttentionMap:
                 f"AttentionMap.example: weights has shape {tuple(self.weights.shape)}, expected "
                 f"a batch (B, H, L, S); this map already is one example"
             )
-        if not -len(self.weights) <= index < len(self.weights):
-            raise ValueError(
-                f"AttentionMap.example: index={index}, expected 0 to {len(self.weights) - 1}"
-            )
+        _check_index("AttentionMap.example", index, len(self.weights))
         if keys is None and self.kind == "self":
             keys = queries
-        weights = self.weights[index]
-        if queries is not None:
-            weights = weights[:, : len(queries)]
-        if keys is not None:
-            weights = weights[:, :, : len(keys)]
-        return AttentionMap(
-            weights,
-            self.queries if queries is None else queries,
-            self.keys if keys is None else keys,
-            self.kind,
-        )
+        queries = self.queries if queries is None else queries
+        keys = self.keys if keys is None else keys
+        rows = None if queries is None else len(queries)
+        columns = None if keys is None else len(keys)
+        return AttentionMap(self.weights[index, :, :rows, :columns], queries, keys, self.kind)
 
     def head(self, index: int) -> "AttentionMap":
-        """The map of one head: (L, S), or (B, 1, L, S) of a batch."""
+        """The map of one head: (L, S), or (B, 1, L, S) of a batch.
+
+        >>> AttentionMap(torch.ones(3, 4, 4) / 4).head(0).weights.shape
+        torch.Size([4, 4])
+        """
         if self.weights.ndim == 2:
             raise ValueError(
-                "AttentionMap.head: weights has shape (L, S), expected heads; it is one head"
+                f"AttentionMap.head: weights has shape {tuple(self.weights.shape)}, "
+                f"expected (H, L, S) or (B, H, L, S); use the map as it is, it is one head"
             )
-        H = self.weights.shape[-3]
-        if not -H <= index < H:
-            raise ValueError(f"AttentionMap.head: index={index}, expected 0 to {H - 1}")
+        _check_index("AttentionMap.head", index, self.weights.shape[-3])
         weights = self.weights.select(-3, index)
         return replace(self, weights=weights[:, None] if weights.ndim == 3 else weights)
 
@@ -135,22 +119,30 @@ class AttentionMap:
         >>> AttentionMap(torch.ones(3, 2, 5) / 5).dense().shape
         torch.Size([2, 5])
         """
-        weights = self.weights
-        if weights.ndim == 4:
-            if len(weights) > 1:
-                raise ValueError(
-                    f"AttentionMap: got a batch of {len(weights)}, expected one example; "
-                    f"write .example(0) first"
-                )
-            weights = weights[0]
+        weights = self._one_example()
         return weights if weights.ndim == 2 else weights.mean(0)
 
     def edge(self, query: int, key: int) -> float:
-        """The weight that query number `query` gives to key number `key`."""
+        """The weight that query number `query` gives to key number `key`, averaged over heads.
+
+        >>> AttentionMap(torch.tensor([[0.25, 0.75]])).edge(0, 1)
+        0.75
+        """
         return self.dense()[query, key].item()
 
     def top(self, query: int, count: int = 1) -> list[tuple[str, float]]:
-        """The keys that a query attends to most, with their weights, largest first."""
+        """The keys that a query attends to most, averaged over heads, largest first.
+
+        Args:
+            query: number of the query.
+            count: how many keys; all of them when there are fewer.
+
+        Returns:
+            Pairs of the name of a key and its weight.
+
+        >>> AttentionMap(torch.tensor([[0.25, 0.75]])).top(0, count=2)
+        [('1', 0.75), ('0', 0.25)]
+        """
         weights, index = self.dense()[query].topk(min(count, self.weights.shape[-1]))
         names = self._names(self.keys, self.weights.shape[-1])
         return [(names[j], w) for j, w in zip(index.tolist(), weights.tolist(), strict=True)]
@@ -159,6 +151,9 @@ class AttentionMap:
         """How widely each query spreads its attention: 0 on one key, log(S) when uniform.
 
         entropy_i = -sum_j weights_ij log(weights_ij), in nats
+
+        Returns:
+            The shape of the weights without keys: (L,), (H, L) or (B, H, L).
 
         >>> AttentionMap(torch.tensor([[0.5, 0.5], [1.0, 0.0]])).entropy()
         tensor([0.6931, 0.0000])
@@ -178,6 +173,7 @@ class AttentionMap:
         >>> AttentionMap(torch.tensor([[0.2, 0.8]])).mass_on(torch.tensor([[False, True]]))
         0.800000011920929
         """
+        check_tensor("AttentionMap.mass_on", "truth", truth)
         try:
             right = (truth > 0).expand_as(self.weights)
         except RuntimeError:
@@ -196,6 +192,12 @@ class AttentionMap:
     def describe(self, rows: int = 3) -> str:
         """One sentence a row for the first rows: the text alternative of a picture.
 
+        Args:
+            rows: how many rows to describe; the others are counted.
+
+        Returns:
+            Text. The weights of several heads are averaged.
+
         >>> AttentionMap(torch.tensor([[0.25, 0.75]]), ["it"], ["the", "cat"]).describe()
         'it attends most to cat (75 %).'
         """
@@ -203,10 +205,11 @@ class AttentionMap:
         sentences = []
         for i, name in enumerate(names[:rows]):
             [(key, weight)] = self.top(i)
-            most = f"most to {key} ({weight:.0%})".replace("%", " %")
+            most = f"most to {key} ({100 * weight:.0f} %)"
             sentences.append(f"{name} attends {most if weight > 0 else 'to nothing'}.")
-        if len(names) > rows:
-            sentences.append(f"{len(names) - rows} more rows.")
+        more = len(names) - rows
+        if more > 0:
+            sentences.append(f"{more} more row{'s' if more > 1 else ''}.")
         return " ".join(sentences)
 
     def plot(self, alt: str | None = None) -> None:
@@ -214,29 +217,45 @@ class AttentionMap:
 
         Args:
             alt: what the picture shows, in words; `describe()` when omitted.
+
+        >>> AttentionMap(torch.eye(2)).plot()
+        0 attends most to 0 (100 %). 1 attends most to 1 (100 %).
         """
         from attnlib import viz  # the one upward import: drawing is optional and comes last
 
         alt = self.describe() if alt is None else alt
-        weights = self.weights[0] if self.weights.ndim == 4 and len(self.weights) == 1 else None
-        weights = self.weights if weights is None else weights
+        weights = self._one_example()
         if weights.ndim == 3 and len(weights) > 1:
             viz.show(viz.plot_heads(weights, queries=self.queries, keys=self.keys), alt)
         else:
             axes = viz.plot_attention(self.dense(), queries=self.queries, keys=self.keys)
             viz.show(axes.figure, alt)
 
+    def _one_example(self) -> Tensor:
+        if self.weights.ndim == 4 and len(self.weights) > 1:
+            raise ValueError(
+                f"AttentionMap: got a batch of {len(self.weights)}, expected one example; "
+                f"write .example(0) first"
+            )
+        return self.weights[0] if self.weights.ndim == 4 else self.weights
+
     @staticmethod
     def _names(names: Sequence[str] | None, size: int) -> list[str]:
         return [str(i) for i in range(size)] if names is None else [str(name) for name in names]
+
+
+def _check_index(owner: str, index: int, size: int) -> None:
+    if not -size <= index < size:
+        raise ValueError(f"{owner}: got index={index}, expected 0 to {size - 1}; count from 0")
 
 
 @contextmanager
 def record_attention(model: nn.Module) -> Iterator[dict[str, AttentionMap]]:
     """Record the weights of every attention layer while the block runs.
 
-    The outputs of the model are unchanged, and the hooks are removed however the block ends.
-    A layer that is called again (a second batch, shared weights) is kept under `name#2`.
+    The outputs of the model are unchanged, up to rounding (torch's kernel returns no weights, so
+    they are computed openly), and the hooks are removed however the block ends. A layer that is
+    called again (a second batch, shared weights) is kept under `name#2`.
 
     Args:
         model: a module; every submodule with a `weights_flag` is recorded.
@@ -264,8 +283,8 @@ def record_attention(model: nn.Module) -> Iterator[dict[str, AttentionMap]]:
     layers = {name: m for name, m in model.named_modules() if hasattr(m, "weights_flag")}
     if not layers:
         raise ValueError(
-            f"record_attention: {type(model).__name__} has no attention layer of attnlib; "
-            f"convert torch layers with MultiHeadAttention.from_torch"
+            f"record_attention: got a {type(model).__name__} without attention layers of attnlib, "
+            f"expected at least one; convert torch layers with MultiHeadAttention.from_torch"
         )
     maps: dict[str, AttentionMap] = {}
     handles = []
@@ -300,5 +319,6 @@ def _record_layer(name: str, layer: nn.Module, maps: dict[str, AttentionMap]) ->
 
     return [
         layer.register_forward_pre_hook(ask, with_kwargs=True),
-        layer.register_forward_hook(keep, with_kwargs=True),
+        # Before the hooks of others: they see the output that they would see without recording.
+        layer.register_forward_hook(keep, with_kwargs=True, prepend=True),
     ]

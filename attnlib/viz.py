@@ -7,15 +7,17 @@ nothing. `show` puts a figure into a notebook together with its text alternative
 from __future__ import annotations
 
 import base64
+import importlib
 import io
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from attnlib._checks import check_tensor
+from attnlib._checks import check_names, check_tensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +41,11 @@ _DPI = 144  # sharp on screens with two pixels a point
 
 
 def use_style() -> None:
-    """Set matplotlib's defaults to the look of the book: for the first cell of a notebook."""
-    import matplotlib as mpl
+    """Set matplotlib's defaults to the look of the book: for the first cell of a notebook.
 
+    >>> use_style()
+    """
+    mpl = _import("matplotlib")
     mpl.rcParams.update(
         {
             "axes.prop_cycle": mpl.cycler(color=COLORS),
@@ -82,21 +86,18 @@ def plot_attention(
         The axes.
 
     Raises:
+        TypeError: weights that are not a tensor.
         ValueError: weights that are not a finite matrix, or names that do not fit.
 
     >>> plot_attention(torch.eye(3)).get_ylabel()
     'query'
     """
-    import matplotlib.pyplot as plt
-
-    weights = _matrix("plot_attention", weights)
+    weights = _checked("plot_attention", weights, "(L, S)", queries, keys)
     L, S = weights.shape
     if ax is None:
         size = (min(1.6 + 0.42 * S, 8.0), min(1.2 + 0.42 * L, 8.0))
-        _, ax = plt.subplots(figsize=size, layout="constrained")
-    ax.imshow(weights.numpy(), cmap=_WEIGHTS, vmin=0.0, vmax=1.0, aspect="equal")
-    _name_axis(ax, "x", "key", keys, S)
-    _name_axis(ax, "y", "query", queries, L)
+        _, ax = _import("matplotlib.pyplot").subplots(figsize=size, layout="constrained")
+    _draw_map(ax, weights, queries, keys)
     if L <= 8 and S <= 8:
         for i in range(L):
             for j in range(S):
@@ -125,31 +126,28 @@ def plot_heads(
         The figure, four maps a row.
 
     Raises:
-        ValueError: weights with other dimensions, or not finite.
+        TypeError: weights that are not a tensor.
+        ValueError: weights with other dimensions or not finite, or names that do not fit.
 
     >>> len(plot_heads(torch.ones(3, 2, 2) / 2).axes)
     3
     """
-    import matplotlib.pyplot as plt
-
-    check_tensor("plot_heads", "weights", weights)
-    if weights.ndim != 3 or 0 in weights.shape:
-        raise ValueError(
-            f"plot_heads: weights has shape {tuple(weights.shape)}, expected (H, L, S); "
-            f"write weights[0] for the first example of a batch"
-        )
+    weights = _checked("plot_heads", weights, "(H, L, S)", queries, keys)
     H, L, S = weights.shape
     columns = min(H, 4)
     rows = -(-H // columns)
     size = (0.6 + columns * min(1.0 + 0.25 * S, 2.6), rows * min(1.0 + 0.25 * L, 2.8))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    for h, ax in enumerate(axes.flat):
-        if h < H:
-            plot_attention(weights[h], queries=queries, keys=keys, title=f"head {h}", ax=ax)
-        else:
-            ax.remove()
-    for ax in figure.axes:
-        ax.label_outer()
+    figure = _import("matplotlib.pyplot").figure(figsize=size, layout="constrained")
+    for h in range(H):
+        ax = figure.add_subplot(rows, columns, h + 1)
+        _draw_map(ax, weights[h], queries, keys)
+        ax.set_title(f"head {h}")
+        if h % columns > 0:  # names once a row, and below the last map of a column
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
+        if h + columns < H:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
     return figure
 
 
@@ -169,10 +167,11 @@ def plot_history(history: Sequence[Mapping[str, float]], ax: Axes | None = None)
     >>> plot_history([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]).get_xlabel()
     'epoch'
     """
-    ax = _history_axes("plot_history", history, ax)
+    _check_epochs("plot_history", history)
+    ax = _epoch_axes(ax)
     epochs = [row["epoch"] for row in history]
     for name in history[0]:
-        if name not in ("epoch", "seconds"):
+        if name != "epoch":
             ax.plot(epochs, [row[name] for row in history], marker=".", label=name)
     ax.legend()
     return ax
@@ -194,21 +193,24 @@ def plot_curves(
         The axes. Runs that stopped early are drawn as far as the shortest one goes.
 
     Raises:
-        ValueError: no run, or a measure that was not recorded.
+        ValueError: no run, a run without epochs, or a measure that was not recorded.
 
     >>> history = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.0}]
     >>> plot_curves({"LSTM": [history, history]}, "loss").get_ylabel()
     'loss'
     """
-    ax = _history_axes("plot_curves", [h for seeds in runs.values() for h in seeds], ax)
+    _check_epochs("plot_curves", runs)
     for name, seeds in runs.items():
+        _check_epochs(f"plot_curves: {name}", seeds)
         for history in seeds:
-            if not history or measure not in history[0]:
-                known = sorted(history[0]) if history else []
+            _check_epochs(f"plot_curves: {name}", history)
+            if measure not in history[0]:
                 raise ValueError(
-                    f"plot_curves: {name} did not record {measure!r}; "
-                    f"measure must be one of {known}"
+                    f"plot_curves: {name} recorded {sorted(history[0])}, expected {measure!r} "
+                    f"among them; choose one of those, or pass it to fit as a measure"
                 )
+    ax = _epoch_axes(ax)
+    for name, seeds in runs.items():
         epochs = [row["epoch"] for row in min(seeds, key=len)]
         columns = [[row[measure] for row in rows] for rows in zip(*seeds, strict=False)]
         [line] = ax.plot(epochs, [statistics.fmean(column) for column in columns], label=name)
@@ -223,70 +225,103 @@ def show(figure: Figure, alt: str) -> None:
     """Display a figure in a notebook together with what it shows in words, and close it.
 
     The text travels as metadata of the image (the book writes it into the page) and as the plain
-    text version of the output.
+    text version of the output, which is all that a terminal shows.
 
     Args:
         figure: a matplotlib figure.
         alt: one or two sentences that say what can be seen.
 
     Raises:
-        ValueError: a missing or empty alt.
-    """
-    import matplotlib.pyplot as plt
-    from IPython.display import display
+        ValueError: an alt that is missing or shorter than four words.
 
+    >>> show(plot_attention(torch.eye(2)).figure, alt="Each query attends to its own key.")
+    Each query attends to its own key.
+    """
     if not isinstance(alt, str) or len(alt.split()) < 4:
         raise ValueError(
             f"show: alt is {alt!r}, expected a sentence; say in words what the figure shows"
         )
+    plt, ipython = _import("matplotlib.pyplot"), _import("IPython.display")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, facecolor="white", metadata={"Software": None})
     width, height = figure.get_size_inches() * 96  # CSS pixels an inch
     plt.close(figure)
-    image = base64.b64encode(buffer.getvalue()).decode("ascii")
-    display(
-        {"image/png": image, "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": round(width), "height": round(height)}},
-        raw=True,
-    )
+    png = base64.b64encode(buffer.getvalue()).decode("ascii")
+    ipython.display(_Picture(png, alt, round(width), round(height)))
 
 
-def _matrix(owner: str, weights: Tensor) -> Tensor:
+class _Picture(NamedTuple):
+    """What IPython displays: an image where there can be one, its description elsewhere."""
+
+    png: str
+    alt: str
+    width: int
+    height: int
+
+    def _repr_png_(self) -> tuple[str, dict]:
+        return self.png, {"alt": self.alt, "width": self.width, "height": self.height}
+
+    def __repr__(self) -> str:
+        return self.alt
+
+
+def _import(name: str) -> ModuleType:
+    """Import what only pictures need, or say how to install it."""
+    package = name.partition(".")[0]
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise ImportError(
+            f"attnlib.viz: {package} is not installed, expected it for figures; "
+            f"write pip install {package}"
+        ) from None
+
+
+def _checked(
+    owner: str,
+    weights: Tensor,
+    layout: str,
+    queries: Sequence[str] | None,
+    keys: Sequence[str] | None,
+) -> Tensor:
+    """The weights as float32 on the CPU; raise, before a figure is opened, if they do not fit."""
     check_tensor(owner, "weights", weights)
     weights = weights.detach().to("cpu", torch.float32)
-    if weights.ndim != 2 or 0 in weights.shape or not bool(weights.isfinite().all()):
+    if weights.ndim != len(layout.split(",")) or 0 in weights.shape:
         raise ValueError(
-            f"{owner}: weights has shape {tuple(weights.shape)}, expected a finite matrix (L, S); "
-            f"write weights[0, 0] for the first head of the first example"
+            f"{owner}: weights has shape {tuple(weights.shape)}, expected {layout}, none empty; "
+            f"index the tensor, as weights[0] for the first example of a batch"
         )
+    if not bool(weights.isfinite().all()):
+        raise ValueError(
+            f"{owner}: weights has NaN or infinite entries, expected shares in [0, 1]; "
+            f"look for NaN in the input of the layer"
+        )
+    check_names(owner, weights.shape, queries, keys)
     return weights
 
 
-def _name_axis(ax: Axes, axis: str, label: str, names: Sequence[str] | None, size: int) -> None:
-    if names is not None and len(names) != size:
-        raise ValueError(
-            f"plot_attention: got {len(names)} names for {size} positions of the {label} axis, "
-            f"expected one each; cut the weights to the real positions"
-        )
-    ax.set(**{f"{axis}label": label})
-    if names is None and size > 12:
-        return  # matplotlib chooses round numbers
-    ticks = range(size)
-    labels = [str(i) for i in ticks] if names is None else [str(name) for name in names]
-    upright = axis == "x" and max(map(len, labels)) > 3
-    ax.set(**{f"{axis}ticks": ticks})
-    rotation = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if upright else {}
-    ax.set(**{f"{axis}ticklabels": labels})
-    for text in getattr(ax, f"get_{axis}ticklabels")():
-        text.set(**rotation)
+def _draw_map(
+    ax: Axes, weights: Tensor, queries: Sequence[str] | None, keys: Sequence[str] | None
+) -> None:
+    ax.imshow(weights.numpy(), cmap=_WEIGHTS, vmin=0.0, vmax=1.0, aspect="equal")
+    ax.set(xlabel="key", ylabel="query")
+    for axis, names, size in (("y", queries, weights.shape[0]), ("x", keys, weights.shape[1])):
+        if names is None and size > 12:
+            continue  # matplotlib chooses round numbers
+        labels = [str(name) for name in (range(size) if names is None else names)]
+        upright = axis == "x" and max(map(len, labels)) > 3
+        style = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if upright else {}
+        getattr(ax, f"set_{axis}ticks")(range(size), labels, **style)
 
 
-def _history_axes(owner: str, history: Sequence, ax: Axes | None) -> Axes:
-    import matplotlib.pyplot as plt
-
+def _check_epochs(owner: str, history: Sequence | Mapping) -> None:
     if not history:
-        raise ValueError(f"{owner}: got no epochs, expected the list that fit returns")
+        raise ValueError(f"{owner}: got no epochs, expected what fit returns; run fit first")
+
+
+def _epoch_axes(ax: Axes | None) -> Axes:
     if ax is None:
-        _, ax = plt.subplots(layout="constrained")
+        _, ax = _import("matplotlib.pyplot").subplots(layout="constrained")
     ax.set_xlabel("epoch")
     return ax

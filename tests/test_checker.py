@@ -77,9 +77,8 @@ def exercise(reference=masked_weights, cases=cases, mistakes=None, *, name=NAME,
 
 def returns(*values):
     """An exercise whose cases ask for these values, whatever the answer does to its input."""
-    wrong = {f"Mistake {i}.": lambda i, x=object(): x for i in range(4)}
-    given = [(i,) for i in range(3)]
-    return exercise(lambda i: values[i % len(values)], given, wrong)
+    wrong = {f"Mistake {n}.": lambda i, n=n: f"mistake {n}" for n in range(4)}
+    return exercise(lambda i: values[i % len(values)], [(0,), (1,), (2,)], wrong)
 
 
 @pytest.fixture(autouse=True)
@@ -300,7 +299,7 @@ def test_an_exercise_may_want_an_exception():
 def test_keyword_arguments_and_default_values_work():
     asked = exercise(cases=[{"scores": s, "mask": m} for s, m in cases()])
     assert check(asked, masked_weights).cases == 3
-    assert "missing 1 required positional" in heading(lambda a, mask: a, asked) or True
+    assert "unexpected keyword argument 'scores'" in heading(lambda a, mask: a, asked)
 
 
 # ---------------------------------------------------------------- bad answers, one sentence each
@@ -331,14 +330,14 @@ W = masked_weights
         (torch.zeros(2), r"the answer is a tensor of shape \(2,\); pass .* without brackets"),
         (lambda s, m: None, "it returns None; does every path end in `return`\\?"),
         (lambda s, m: 0.5, r"the result is a float, wanted a tensor of shape \(2, 3\)"),
-        (lambda s, m: W(s, m).numpy(), "the result is a numpy array of shape .*, wanted a tensor"),
-        (lambda s, m: (W(s, m), 1), "the result is a tuple of 2, wanted a tensor"),
+        (lambda s, m: W(s, m).numpy(), "the result is a numpy array of .*, wanted a tensor.*"),
+        (lambda s, m: (W(s, m), 1), "the result is a tuple of 2, wanted a tensor.*"),
         (lambda s, m: W(s, m)[:1], r"the result has shape \(1, 3\), wanted \(2, 3\)"),
         (lambda s, m: W(s, m).half(), "the result has dtype torch.float16, wanted torch.float32"),
         (lambda s, m: W(s, m).to("meta"), "the result is on device meta, wanted cpu"),
         (lambda s, m: W(s, m) * torch.nan, r"the result has NaN at \[0, 0\] and in 5 more places"),
         (add_in_place, "it changes its input `scores` in place; .*"),
-        (lambda s: s, r"`<lambda>` raises TypeError: .* \(it is called as `<lambda>\(scores, mask\)`\)"),
+        (lambda s: s, r"`<lambda>` raises TypeError: .* called as `<lambda>\(scores, mask\)`\)"),
         (lambda s, m: 1 / 0, r"`<lambda>` raises ZeroDivisionError: division by zero \(in .*"),
         (leaves, r"`leaves` raises SystemExit: 3 \(in `leaves`, line \d+: `sys.exit\(3\)`\)"),
         (
@@ -364,7 +363,7 @@ def test_the_line_of_an_error_inside_a_library_is_the_line_that_called_it():
 # ---------------------------------------------------------------- values of every kind
 
 Pair = collections.namedtuple("Pair", "a b")
-VECTOR = torch.tensor([1.0, 2.0, 3.0])
+VECTOR, SPARSE = torch.tensor([1.0, 2.0, 3.0]), torch.eye(2).to_sparse()
 
 
 @pytest.mark.parametrize(
@@ -375,7 +374,7 @@ VECTOR = torch.tensor([1.0, 2.0, 3.0])
         (VECTOR.half(), VECTOR.half() * 1.001),
         (VECTOR.bfloat16(), VECTOR.bfloat16() * 1.01),
         (torch.tensor([torch.nan, torch.inf]), torch.tensor([torch.nan, torch.inf])),
-        (torch.eye(3).to_sparse(), torch.eye(3).to_sparse()),
+        (SPARSE, SPARSE),
         (torch.tensor(3), torch.tensor(3)),
         (np.arange(3), np.arange(3)),
         (np.arange(3.0), np.arange(3.0) + 1e-9),
@@ -405,21 +404,22 @@ def test_equal_values_have_no_difference(wanted, got):
     [
         (VECTOR, VECTOR + 1e-3, "the result at [0] is 1.001, wanted 1; 3 of 3 elements differ"),
         (VECTOR, VECTOR + torch.inf, "the result at [0] is inf, wanted 1; 3 of 3 elements differ"),
-        (VECTOR.double(), VECTOR.double() + 1e-5, "the result at [0] is 1.00001, wanted 1; 3 of 3 elements differ"),
+        (VECTOR[:1].double(), VECTOR[:1].double() + 1e-5, "the result at [0] is 1.00001, wanted 1"),
         (VECTOR, VECTOR.long(), "the result has dtype torch.int64, wanted torch.float32"),
         (VECTOR > 1, VECTOR > 2, "the result at [1] is False, wanted True"),
         (torch.tensor(3), torch.tensor(4), "the result is 4, wanted 3"),
-        (torch.eye(2).to_sparse(), torch.eye(2), "the result has layout torch.strided, wanted torch.sparse_coo"),
+        (SPARSE, torch.eye(2), "the result has layout torch.strided, wanted torch.sparse_coo"),
         (np.arange(3), np.array([0, 1, 5]), "the result at [2] is 5, wanted 2"),
         (np.arange(3.0), np.arange(3), "the result has dtype int64, wanted float64"),
-        (np.arange(3), torch.arange(3), "the result is a tensor of shape (3,), wanted a numpy array of shape (3,)"),
+        (np.ones(1), 1.0, "the result is a float, wanted a numpy array of shape (1,)"),
         (np.array(["a", "b"]), np.array(["a", "c"]), "the result at [1] is 'c', wanted 'b'"),
         (0.5, 0.5000001234, None),
-        (0.5, 0.50001234, "the result is 0.500012, wanted 0.5"),
+        (0.5, 0.5001234, "the result is 0.500123, wanted 0.5"),
         (1000.0, 1000.5, "the result is 1000.5, wanted 1000"),
         (123456.0, 123506.0, "the result is 123506, wanted 123456"),
         (1.0, torch.nan, "the result is NaN, wanted 1"),
-        (1.0, torch.tensor(1.0), "the result is a tensor of shape (), wanted a float; .item() turns a tensor of one element into a number"),
+        (1.0, VECTOR[0], "the result is a tensor of shape (), wanted a float; .item() turns a "
+         "tensor of one element into a number"),
         (1, 1.0, "the result is a float, wanted an int"),
         (1, True, "the result is a bool, wanted an int"),
         (True, 1, "the result is an int, wanted a bool"),
@@ -431,7 +431,8 @@ def test_equal_values_have_no_difference(wanted, got):
         ((1, 2), (1, 2, 3), "the result is a tuple of 3, wanted a tuple of 2"),
         ((1, VECTOR), (1, VECTOR[:1]), "item 1 of the result has shape (1,), wanted (3,)"),
         ([1, (2, 3)], [1, (2, 4)], "item 1 of item 1 of the result is 4, wanted 3"),
-        ({"a": 1}, {"b": 1}, "the result lacks the key 'a' and has the key 'b' that was not asked for"),
+        ({"a": 1}, {}, "the result lacks the key 'a'"),
+        ({}, {"b": 1}, "the result has the key 'b' that was not asked for"),
         ({"a": 1}, {"a": 2}, "key 'a' of the result is 2, wanted 1"),
         ({"a": 1}, [1], "the result is a list of 1, wanted a dict of 1"),
     ],
@@ -688,7 +689,7 @@ def loops_and_catches(scores, mask):
         try:
             time.sleep(0.001)
         except:  # noqa: E722
-            pass
+            mask = ~mask
 
 
 def catches_and_returns(scores, mask):
@@ -734,7 +735,8 @@ def test_an_answer_that_never_ends_is_stopped(answer):
 def test_the_case_that_never_ends_is_named_and_a_wrong_case_before_it_comes_first():
     asked = exercise(time_limit=0.3)
     assert "number 2 of 3" in diagnosis(looping_in_the_second_case, asked)
-    assert "at [0, 2]" in heading(lambda s, m: s.softmax(-1) if len(m) == S else loops(s, m), asked)
+    wrong_then_loops = heading(lambda s, m: s.T if len(m) == S else loops(s, m), asked)
+    assert wrong_then_loops == "the result has shape (3, 2), wanted (2, 3)"
 
 
 @pytest.mark.parametrize("answer", [loops, catches_and_returns], ids=lambda f: f.__name__)
@@ -765,16 +767,13 @@ def test_the_limit_lets_quick_work_return_and_raise(run):
 
 @needs_alarm
 def test_an_alarm_that_was_set_before_still_rings():
-    rung = []
-    old = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
-    timer = signal.setitimer(signal.ITIMER_REAL, 0.2)
+    timer = signal.setitimer(signal.ITIMER_REAL, 60.0, 7.0)
     try:
         assert not run_within(0.1, lambda: loops(None, None))
-        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 0.1
-        signal.pause()
-        assert rung == [signal.SIGALRM]
+        left, interval = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left <= 59.9
+        assert interval == 7.0
     finally:
-        signal.signal(signal.SIGALRM, old)
         signal.setitimer(signal.ITIMER_REAL, *timer)
 
 
@@ -1104,7 +1103,7 @@ def test_numbers_that_round_to_the_same_are_told_apart_in_the_sentence():
         (np.array(["a", "<b>"]), np.array(["a", "c"])),
         (torch.tensor([torch.inf, 1.0]), torch.tensor([torch.nan, 1.0])),
         (torch.ones(2, dtype=torch.complex64), torch.zeros(2, dtype=torch.complex64)),
-        (torch.eye(2).to_sparse(), torch.zeros(2, 2).to_sparse()),
+        (SPARSE, SPARSE * 0),
         ([VECTOR], [VECTOR + 1]),
     ],
 )

@@ -1,9 +1,11 @@
 """A time limit for code that may loop for ever, in any thread and on any platform.
 
 In the main thread of Linux and macOS an alarm signal stops the code, even while it sleeps.
-Elsewhere a second thread stops it; a sleep, or one long call into C, then ends first.
+Elsewhere a second thread stops it; a sleep, or one long call into C, then ends first, and code
+that catches everything in a loop may go on.
 """
 
+import _thread
 import ctypes
 import signal
 import sys
@@ -11,7 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 
-_AGAIN = 0.02  # seconds between further attempts to stop code that catches everything
+# Seconds between further attempts to stop code that catches everything. From outside one attempt
+# must have ended before the next.
+_AGAIN, _AGAIN_FROM_OUTSIDE = 0.02, 0.5
 
 
 class TimeLimit(BaseException):
@@ -78,34 +82,39 @@ def _run_with_alarm(seconds: float, work: Callable[[], object]) -> bool:
 
 def _run_with_watcher(seconds: float, work: Callable[[], object]) -> bool:
     thread = ctypes.c_ulong(threading.get_ident())
-    finished, expired = threading.Event(), threading.Event()
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    running = threading.Lock()  # held while `work` runs
+    begun = watching = expired = False
+    error: BaseException | None = None
 
     def watch():
-        wait = seconds
-        while not finished.wait(wait):
-            expired.set()
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeLimit))
-            wait = _AGAIN
+        nonlocal watching, expired
+        watching, wait = True, seconds
+        while not running.acquire(timeout=wait):
+            expired = True
+            raise_in(thread, ctypes.py_object(TimeLimit))
+            wait = _AGAIN_FROM_OUTSIDE
+        watching = False
 
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
+    running.acquire()
+    while True:
+        # TimeLimit may come at any line of this block, also when `work` has just returned. Then
+        # the block runs again, so its lines may run twice and must not wait for a lock.
         try:
-            work()
-        finally:
-            finished.set()
-    except TimeLimit:
-        expired.set()
-    except Exception:
-        if not expired.is_set():
-            raise
-    finally:
-        while True:
-            try:  # the watcher may raise once more before it sees `finished`
-                finished.set()
-                watcher.join()
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)
-                break
-            except TimeLimit:
-                continue
-    return not expired.is_set()
+            if not begun:
+                begun = True
+                _thread.start_new_thread(watch, ())
+                work()
+            if running.locked():
+                running.release()
+            while watching:
+                time.sleep(0.001)
+            raise_in(thread, None)
+            break
+        except TimeLimit:
+            expired = True
+        except BaseException as raised:
+            error = raised
+    if error is not None and not (expired and isinstance(error, Exception)):
+        raise error
+    return not expired

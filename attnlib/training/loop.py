@@ -12,24 +12,22 @@ of that batch and the number of those items: so batches of any size add up.
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from zipfile import ZipFile
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from attnlib._checks import check_positive
+from attnlib.training._checkpoint import Checkpoint
 
-__all__ = ["LossFn", "accuracy", "best_device", "cross_entropy", "evaluate", "fit", "interval"]
+__all__ = ["LossFn", "best_device", "evaluate", "fit"]
 
 # The number of items may be a tensor: a count of unpadded tokens then stays on the GPU.
 LossFn = Callable[[nn.Module, Any], tuple[Tensor, int | Tensor]]
@@ -65,7 +63,8 @@ def fit(
         optimizer: built from the parameters to train.
         epochs: passes over the loader, those before a resume included.
         val_loader: measured with `loss_fn` and `measures` after each epoch.
-        measures: name to function; "accuracy" becomes "val_accuracy" in the history.
+        measures: name to function; "accuracy" becomes "val_accuracy" in the history, and one that
+            is named "loss" takes the place of `loss_fn` in the validation.
         monitor: key of the history that tells the best epoch; the first of equals wins.
         mode: "min" if lower is better, "max" if higher is.
         patience: stop after so many epochs in a row without a new best one.
@@ -79,17 +78,19 @@ def fit(
         progress: show a tqdm bar if tqdm is installed and TQDM_DISABLE is not set.
 
     Returns:
-        [{"epoch": 1, "loss": ..., "val_loss": ..., "val_<measure>": ...}, ...]
+        [{"epoch": 1, "loss": ..., "val_loss": ..., "val_<measure>": ...}, ...]: plot_history draws
+        it, pandas.DataFrame makes it a table.
 
     Raises:
-        TypeError: a loss function that does not return the pair.
+        TypeError: a loader without length, a loss function that does not return the pair.
         ValueError: an argument out of range, an empty loader, a `monitor` that is not measured.
         RuntimeError: a loss or gradient that is not finite, a loss without gradient, a checkpoint
             that cannot be written or read or is of another run; the file is left as it was.
+        KeyboardInterrupt: when interrupted, with a sentence on how to continue.
 
     >>> x, line = torch.tensor([[0.0], [1.0], [2.0]]), nn.Linear(1, 1)
     >>> def loss_fn(model, batch):
-    ...     return F.mse_loss(model(batch), 2 * batch + 1), len(batch)
+    ...     return nn.functional.mse_loss(model(batch), 2 * batch + 1), len(batch)
     >>> optimizer = torch.optim.Adam(line.parameters(), lr=0.1)
     >>> history = fit(line, [x], loss_fn, optimizer, epochs=300, progress=False)
     >>> round(line(torch.tensor([5.0])).item(), 1)
@@ -114,7 +115,7 @@ def fit(
         settings = {"monitor": monitored, "grad_clip": grad_clip, "batches": len(loader)}
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         loaders = {"loader": loader, "val_loader": val_loader}
-        saved = _Checkpoint(Path(checkpoint), parts, loaders, settings)
+        saved = Checkpoint(Path(checkpoint), parts, loaders, _device(model), settings)
         if saved.path.exists():
             history, best = saved.load()
         if not finished():
@@ -219,81 +220,6 @@ def evaluate(model: nn.Module, loader: Iterable, measures: dict[str, LossFn]) ->
     return {name: _mean(f"evaluate: {name}", pairs) for name, pairs in results.items()}
 
 
-def cross_entropy(
-    model: nn.Module, batch: Sequence[Tensor], *, ignore_index: int = -100
-) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of the logits `model(*inputs)`, for a batch `(*inputs, targets)`.
-
-    -1/n sum_i log softmax(logits_i)[target_i], over the n targets that are not ignored; 0 if n = 0
-
-    Args:
-        model: gives logits (B, C) or (B, L, C).
-        batch: the inputs, and last the targets (B,) or (B, L): int64 class numbers.
-        ignore_index: the target that stands for padding.
-
-    Returns:
-        The mean, in nats, and n.
-
-    Raises:
-        ValueError: targets that do not fit the logits.
-
-    >>> loss, n = cross_entropy(nn.Identity(), (torch.zeros(3, 2), torch.tensor([0, 1, -100])))
-    >>> round(loss.item(), 4), n.item()
-    (0.6931, 2)
-    """
-    *inputs, targets = batch
-    logits = model(*inputs).movedim(-1, 1)  # torch wants the classes second
-    total = F.cross_entropy(logits, targets, ignore_index=ignore_index, reduction="sum")
-    count = (targets != ignore_index).sum()
-    return total / count.clamp(min=1), count
-
-
-def accuracy(
-    model: nn.Module, batch: Sequence[Tensor], *, ignore_index: int = -100
-) -> tuple[Tensor, Tensor]:
-    """Share of the targets whose logit is the largest; all else as in `cross_entropy`.
-
-    >>> share, n = accuracy(nn.Identity(), (torch.eye(3), torch.tensor([0, 2, -100])))
-    >>> share.item(), n.item()
-    (0.5, 2)
-    """
-    *inputs, targets = batch
-    predicted = model(*inputs).argmax(dim=-1)
-    if predicted.shape != targets.shape:  # (B,) against (B, 1) would broadcast
-        got, wanted = list(targets.shape), list(predicted.shape)
-        raise ValueError(f"accuracy: targets have shape {got}, expected {wanted}; reshape them")
-    kept = targets != ignore_index
-    right = (predicted == targets) & kept
-    return right.sum() / kept.sum().clamp(min=1), kept.sum()
-
-
-def interval(values: Iterable[float]) -> tuple[float, float, float]:
-    """Mean over independent runs and its 95 % confidence interval: (mean, low, high).
-
-    mean -+ t s / sqrt(n), with P(|T| < t) = 0.95 for Student's T with n - 1 degrees of freedom
-
-    Args:
-        values: (n,) the results of n >= 2 runs, finite; otherwise ValueError.
-
-    Reference: Student 1908, The probable error of a mean, Biometrika 6
-
-    >>> [round(x, 3) for x in interval([0.80, 0.82, 0.81, 0.79, 0.83])]
-    [0.81, 0.79, 0.83]
-    """
-    sample = np.asarray([float(value) for value in values])
-    if len(sample) < 2 or not np.isfinite(sample).all():
-        got = sample.tolist()
-        raise ValueError(f"interval: got {got}, expected two or more finite values; run more seeds")
-    # With T = sqrt(n - 1) tan(angle) the density is a power of the cosine, on a finite range.
-    freedom = len(sample) - 1
-    angle = np.linspace(0, np.pi / 2, 100_001)
-    density = np.cos(angle) ** (freedom - 1)
-    probability = np.cumsum(density) - (density + density[0]) / 2  # trapezoids
-    t = math.sqrt(freedom) * math.tan(np.interp(0.95 * probability[-1], probability, angle))
-    mean, margin = sample.mean(), t * sample.std(ddof=1) / math.sqrt(len(sample))
-    return float(mean), float(mean - margin), float(mean + margin)
-
-
 def best_device() -> torch.device:
     """The fastest kind of device of this machine: cuda, mps or cpu.
 
@@ -394,70 +320,3 @@ def _check_arguments(loader, val_loader, measures, monitor, mode, patience, sche
     ):
         if wrong:
             raise ValueError(f"fit: {message}")
-
-
-class _Checkpoint:
-    """The file that a run continues from: always whole, and read as data, never run as code."""
-
-    def __init__(self, path: Path, parts: dict, loaders: dict, settings: dict) -> None:
-        model, optimizer = parts["model"], parts["optimizer"]
-        self.path = path
-        self.parts = {name: part for name, part in parts.items() if part is not None}
-        # All that a run draws from, and with it dropout and the order of the data.
-        drawn = {name: getattr(loader, "generator", None) for name, loader in loaders.items()}
-        drawn["cpu"], device = torch.default_generator, _device(model)
-        drawn["cuda"] = (
-            torch.cuda.default_generators[device.index] if device.type == "cuda" else None
-        )
-        self.generators = {name: each for name, each in drawn.items() if each is not None}
-        # What a run must share with the file to continue it, in words.
-        self.run = {name: type(part).__name__ for name, part in self.parts.items()}
-        self.run["learning rate"] = str(optimizer.defaults.get("lr"))
-        self.run["parameters"] = str([len(group["params"]) for group in optimizer.param_groups])
-        self.run |= {name: str(value) for name, value in settings.items()}
-        for name, value in model.state_dict().items():
-            self.run[f"shape of {name}"] = str(list(getattr(value, "shape", [])))
-
-    def save(self, history: list, best: dict | None) -> None:
-        content = {name: part.state_dict() for name, part in self.parts.items()}
-        content |= {"history": history, "best": best, "run": self.run}
-        content["random"] = {name: each.get_state() for name, each in self.generators.items()}
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        try:
-            with open(temporary, "wb") as file:
-                torch.save(content, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)  # the old file or the new one, never half of either
-        except OSError as error:
-            raise RuntimeError(
-                f"fit: cannot write {self.path} ({error.strerror}), expected a folder that exists, "
-                "may be written to and has room; make one, or pass another checkpoint="
-            ) from error
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
-
-    def load(self) -> tuple[list, dict | None]:
-        """Put everything back as it was; a file that does not fit is refused before any change."""
-        try:
-            with ZipFile(self.path) as archive:
-                broken = archive.testzip()  # torch.load does not look at the checksums
-            content = {} if broken else torch.load(self.path, "cpu", weights_only=True)
-            run = content["run"]
-        except Exception as error:  # damaged bytes can raise anything
-            raise RuntimeError(
-                f"fit: {self.path} is damaged, foreign or holds more than plain numbers, expected "
-                "a checkpoint of fit; delete it to start again, or pass another checkpoint="
-            ) from error
-        for name in {**run, **self.run}:
-            if run.get(name) != self.run.get(name):
-                raise RuntimeError(
-                    f"fit: {self.path} is of a run whose {name} is {run.get(name)}, expected "
-                    f"{self.run.get(name)}; repeat that run's call, or pass another checkpoint="
-                )
-        for name, part in self.parts.items():
-            part.load_state_dict(content[name])
-        for name in self.generators.keys() & content["random"].keys():
-            self.generators[name].set_state(content["random"][name])
-        return content["history"], content["best"]

@@ -1,0 +1,186 @@
+"""The course's own Sphinx extension: what Jupyter Book leaves to us.
+
+Outputs that follow the library, formulas without scripts, a card of objectives, a page stamp, a
+site that asks no other server for anything, and a build that fails every time it should.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util import logging
+
+from book import mathml
+from book.execution import KERNELS, cache_folder, environment, forget_progress
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_execution(app, config):
+    """Choose the cache of executed notebooks, drop older ones, and set the kernels' environment."""
+    folder = cache_folder(Path(app.srcdir))
+    config.nb_execution_cache_path = str(folder)  # a new value makes Sphinx read every page again
+    for old in folder.parent.glob("*"):
+        if old != folder:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    os.environ.update(KERNELS)
+
+
+def forget_unclean_build(app, config):
+    """Read every page again unless the last build ended without a warning.
+
+    Sphinx reports a page when it reads or writes it, and an unchanged page is neither: a second
+    build would pass. The mark survives even a build that was killed.
+    """
+    mark = Path(app.doctreedir) / "unclean"
+    if mark.exists():
+        (mark.parent / "environment.pickle").unlink(missing_ok=True)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def end_build(app, exception):
+    forget_progress()
+    if exception is None and app._warncount == 0:
+        (Path(app.doctreedir) / "unclean").unlink()
+
+
+def choose_buttons(app, config):
+    """Show launch, source and issue buttons if `repository.url` is set, and none of them if not."""
+    options = config.html_theme_options
+    known = bool(options.get("repository_url"))
+    for button in ("use_repository_button", "use_edit_page_button", "use_issues_button"):
+        options[button] = known
+    if not known:
+        options.pop("launch_buttons", None)
+
+
+def remove_thebe(app, config):
+    """Take off what Jupyter Book 1 puts on every page and what loads scripts from elsewhere."""
+    for listeners in app.events.listeners.values():
+        listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
+    app.registry.css_files[:] = [one for one in app.registry.css_files if "thebe" not in one[0]]
+
+
+def start_page(app, docname, source):
+    forget_progress()
+
+
+def add_card(app, docname, source):
+    """Put the course card, made from the notebook's metadata, under the page's title."""
+    if not app.env.doc2path(docname).endswith(".ipynb"):
+        return
+    notebook = json.loads(source[0])
+    course = notebook["metadata"].get("course")
+    if not course or not notebook["cells"]:
+        return
+    first = notebook["cells"][0]
+    title, _, rest = "".join(first["source"]).partition("\n")
+    if first["cell_type"] != "markdown" or not title.startswith("# "):
+        logger.warning("the first cell must begin with a '# Title' line", location=docname)
+        return
+    first["source"] = f"{title}\n\n{card(course)}\n\n{rest}"
+    source[0] = json.dumps(notebook)
+
+
+def card(course: dict) -> str:
+    """The course card in MyST.
+
+    >>> print(card({"minutes": 45, "prerequisites": ["Softmax"]}))
+    ::::{div} course-card
+    :::{div} course-facts
+    - **Time:** about 45 minutes
+    - **Before you start:** Softmax
+    :::
+    ::::
+    """
+    lines = ["::::{div} course-card"]
+    if objectives := course.get("objectives"):
+        lines += ["**What you will be able to do**", ""]
+        lines += [*(f"- {objective}" for objective in objectives), ""]
+    lines.append(":::{div} course-facts")
+    if minutes := course.get("minutes"):
+        lines.append(f"- **Time:** about {minutes} minutes")
+    if prerequisites := course.get("prerequisites"):
+        lines.append(f"- **Before you start:** {'; '.join(prerequisites)}")
+    if exercises := course.get("exercises"):
+        lines.append(f"- **Practice:** [the exercises](/{exercises})")
+    return "\n".join([*lines, ":::", "::::"])
+
+
+def mark_answers(app, doctree):
+    """Give each reason in a quiz the class `right` or `not-quite`, the words it begins with."""
+    for quiz in doctree.findall(nodes.admonition):
+        if "quiz" not in quiz["classes"]:
+            continue
+        for reason in quiz.findall(nodes.paragraph):
+            words = [child for child in reason if child.astext()]  # an empty text may lead
+            first = words[0] if words else None
+            if isinstance(first, nodes.strong):
+                reason["classes"].append(nodes.make_id(first.astext()))
+
+
+def add_stamp(app, doctree):
+    """End a notebook's page with when it ran, for how long, and on what."""
+    run = app.env.nb_metadata.get(app.env.docname, {}).get("exec_data")
+    if not run or not run.get("succeeded"):
+        return
+    day = datetime.fromtimestamp(run["mtime"], UTC).date()
+    ran = environment()
+    versions = ", ".join(f"{name} {ran[name]}" for name in ("Python", "torch", "numpy"))
+    text = f"Ran on {day} in {run['runtime']:.1f} seconds: {ran['device']}, {versions}."
+    stamp = nodes.container("", nodes.paragraph("", text), classes=["page-stamp"])
+    doctree.next_node(nodes.section).append(stamp)
+
+
+def mend_page(app, pagename, templatename, context, doctree):
+    """Mend for assistive technology what the theme and the bibliography leave undone."""
+    body = context.get("body", "")
+    body = body.replace('<div role="list" class="citation-list">', '<div class="citation-list">')
+    context["body"] = body.replace(' role="doc-biblioentry"', "")  # deprecated, not allowed here
+
+    def contents(*arguments, **options):
+        drawn = str(draw(*arguments, **options))
+        return drawn.replace("<summary>", '<summary aria-label="Pages of this chapter">')
+
+    draw = context["generate_toctree_html"]
+    context["generate_toctree_html"] = contents
+
+
+def shrink_icons(app, exception):
+    """Empty the script of 1.5 MB that draws the icons: the style sheet draws them too."""
+    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
+    if exception is None:
+        script.write_text("// course.css has the icons\n")
+        for source_map in script.parent.parent.rglob("*.map"):
+            source_map.unlink()
+
+
+def digest_of(folder: Path) -> str:
+    """Digest of the files of a folder: a page depends on this extension and on the style, too."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def setup(app):
+    app.connect("config-inited", forget_unclean_build)
+    app.connect("config-inited", prepare_execution)
+    app.connect("config-inited", choose_buttons)
+    app.connect("config-inited", remove_thebe)
+    app.connect("source-read", start_page)
+    app.connect("source-read", add_card)
+    app.connect("doctree-read", mark_answers)
+    app.connect("doctree-read", add_stamp)
+    app.connect("html-page-context", mend_page, priority=900)  # after the theme
+    app.connect("build-finished", shrink_icons)
+    app.connect("build-finished", end_build)
+    mathml.setup(app)
+    app.add_config_value("course_digest", digest_of(Path(__file__).parent), "env")
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
