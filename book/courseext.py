@@ -7,11 +7,13 @@ site that asks no other server for anything, and a build that fails every time i
 import hashlib
 import json
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
 from docutils import nodes
+from myst_nb.core.render import NbElementRenderer
 from sphinx.util import logging
 
 from book import mathml
@@ -151,13 +153,37 @@ def mend_page(app, pagename, templatename, context, doctree):
     context["generate_toctree_html"] = contents
 
 
-def shrink_icons(app, exception):
-    """Empty the script of 1.5 MB that draws the icons: the style sheet draws them too."""
-    script = Path(app.outdir) / "_static" / "scripts" / "fontawesome.js"
-    if exception is None:
-        script.write_text("// course.css has the icons\n")
-        for source_map in script.parent.parent.rglob("*.map"):
-            source_map.unlink()
+def shrink_theme(app, exception):
+    """Take out what makes the theme heavy: two drawings of two thousand icons, and source maps."""
+    if exception is not None:
+        return
+    static = Path(app.outdir) / "_static"
+    # The style sheet draws the icons too; of its rules we keep those that a page needs.
+    (static / "scripts" / "fontawesome.js").write_text("// the style sheet draws the icons\n")
+    pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
+    used = set(re.findall(r"fa-[a-z0-9-]+", pages))
+
+    def kept(rule):
+        return rule[0] if used.intersection(re.findall(r"fa-[a-z0-9-]+", rule[1])) else ""
+
+    styles = static / "styles" / "pydata-sphinx-theme.css"
+    icon_rules = r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"[^"]*"\}'
+    styles.write_text(re.sub(icon_rules, kept, styles.read_text("utf-8")), encoding="utf-8")
+    for source_map in static.rglob("*.map"):
+        source_map.unlink()
+
+
+def give_alt_text():
+    """Let figures that code draws keep the text alternative of their output's metadata."""
+    render = NbElementRenderer.render_image
+
+    def render_image(self, data):
+        images = render(self, data)
+        if alt := data.output_metadata.get(data.mime_type, {}).get("alt"):
+            images[0]["alt"] = alt
+        return images
+
+    NbElementRenderer.render_image = render_image
 
 
 def digest_of(folder: Path) -> str:
@@ -179,8 +205,9 @@ def setup(app):
     app.connect("doctree-read", mark_answers)
     app.connect("doctree-read", add_stamp)
     app.connect("html-page-context", mend_page, priority=900)  # after the theme
-    app.connect("build-finished", shrink_icons)
+    app.connect("build-finished", shrink_theme)
     app.connect("build-finished", end_build)
+    give_alt_text()
     mathml.setup(app)
     app.add_config_value("course_digest", digest_of(Path(__file__).parent), "env")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -89,6 +89,7 @@ def mathml(latex: str, display: bool = False) -> str:
         fit_scripts(element)
         fit_table(element)
     fit_row(tree)
+    del tree.attrib["xmlns"]  # HTML knows the element
     tree.set("alttext", latex.strip())
     return tostring(tree, encoding="unicode")
 

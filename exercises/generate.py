@@ -11,6 +11,7 @@ import argparse
 import copy
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -37,13 +38,17 @@ def student_notebook(source: dict) -> nbformat.NotebookNode:
         SourceError: a solution that is not closed or not opened, cells without ids, a `student`
             cell that the solutions page would show.
     """
+    source = copy.deepcopy(source)
     if source.get("nbformat") != 4 or source.get("nbformat_minor", 0) < 5:
         raise SourceError("its format is older than 4.5, so its cells have no ids; save it again")
-    source = nbformat.v4.to_notebook(copy.deepcopy(source))
+    ids = [cell.get("id") for cell in source.get("cells", [])]
+    if len(set(ids)) < len(ids):  # nbformat would give one of them a random id
+        raise SourceError(f"the cell id {statistics.mode(ids)!r} is there twice; change one")
     try:
         nbformat.validate(source)
     except nbformat.ValidationError as error:
-        raise SourceError(f"it is no valid notebook: {error.message}") from error
+        raise SourceError(f"it is no valid notebook: {error}".split("\n")[0]) from error
+    source = nbformat.v4.to_notebook(source)
     metadata = {k: v for k, v in source.metadata.items() if k in _NOTEBOOK_METADATA}
     # the version of Python that last saved the source must not show
     metadata["language_info"] = {"name": "python"}

@@ -24,12 +24,32 @@ METADATA = {
 }
 FORMULA = "$$a = \\frac{1}{\\sqrt{d}}$$ (eq-a)\n\nAs in {eq}`eq-a`."
 
+QUIZ = """::::{admonition} Question 1
+:class: quiz
+One or two?
 
-def write_notebook(book: Path, code: str = "print(6 * 7)") -> Path:
+:::{dropdown} One.
+**Right.** One is the number.
+:::
+:::{dropdown} Two.
+**Not quite.** Two is one too many.
+:::
+::::"""
+PICTURE = """from io import BytesIO
+from IPython.display import display
+from matplotlib.figure import Figure
+png = BytesIO()
+Figure(figsize=(1, 1)).savefig(png)
+display({"image/png": png.getvalue()}, metadata={"image/png": {"alt": "an empty square"}}, raw=True)
+"""
+
+
+def write_notebook(book: Path, code: str = PICTURE) -> Path:
     cells = [
         nbformat.v4.new_markdown_cell("# A chapter\n\nThe first words.", id="title"),
         nbformat.v4.new_markdown_cell(FORMULA, id="formula"),
         nbformat.v4.new_code_cell(code, id="code"),
+        nbformat.v4.new_markdown_cell(QUIZ, id="quiz"),
     ]
     path = book / "chapters" / "one" / "chapter.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), path)
@@ -71,6 +91,10 @@ def test_pages_are_complete_and_only_an_edit_in_the_library_runs_a_notebook_agai
     assert body.index("A chapter") < body.index("course-card") < body.index("The first words")
     for part in ("say why", "<strong>even</strong>", "about 45 minutes", 'href="../index.html"'):
         assert part in body[: body.index("The first words")]
+
+    assert '<img alt="an empty square"' in body
+    right = body.index('class="right sd-card-text"')
+    assert right < body.index('class="not-quite sd-card-text"')
 
     assert body.count("<math ") == 2
     assert 'href="#equation-eq-a">(1)</a>' in body

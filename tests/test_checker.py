@@ -1100,7 +1100,7 @@ def test_numbers_that_round_to_the_same_are_told_apart_in_the_sentence():
     [
         (torch.ones(2, dtype=torch.bfloat16), torch.zeros(2, dtype=torch.bfloat16)),
         (torch.tensor([True, False]), torch.tensor([True, True])),
-        (np.array(["a", "<b>"]), np.array(["a", "c"])),
+        (np.array(["<a>", "<b>"]), np.array(["<a>", "<c>"])),
         (torch.tensor([torch.inf, 1.0]), torch.tensor([torch.nan, 1.0])),
         (torch.ones(2, dtype=torch.complex64), torch.zeros(2, dtype=torch.complex64)),
         (SPARSE, SPARSE * 0),

@@ -182,9 +182,9 @@ def _element_difference(wanted, got, differs, place):
         strange = got.isnan() & differs
         if strange.any():
             index = _first(strange)
-            total = int(strange.sum())
+            more = int(strange.sum()) - 1
             sentence = f"{place} has NaN{_at(index)}"
-            sentence += f" and in {total - 1} more places" if total > 1 else ""
+            sentence += f" and in {more} more place{'s' * (more > 1)}" if more else ""
             return Difference(sentence, wanted, got, differs)
     index = _first(differs)
     first = difference(_item(wanted[index]), _item(got[index]), 0.0, f"{place}{_at(index)}")

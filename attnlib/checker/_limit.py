@@ -70,10 +70,10 @@ def _run_with_alarm(seconds: float, work: Callable[[], object]) -> bool:
         if not expired:  # else it comes from a handler that was stopped half way
             raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
         if expired:
             sys.settrace(trace)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
         if remaining:  # somebody else's alarm, put back with the time that is left
             left = remaining - (time.monotonic() - started)
             signal.setitimer(signal.ITIMER_REAL, max(left, 0.001), interval)
@@ -109,7 +109,7 @@ def _run_with_watcher(seconds: float, work: Callable[[], object]) -> bool:
                 running.release()
             while watching:
                 time.sleep(0.001)
-            raise_in(thread, None)
+            time.sleep(0)  # one that is still on its way arrives here
             break
         except TimeLimit:
             expired = True

@@ -72,7 +72,7 @@ def overview(entries: dict[str, dict], names: Iterable[str] = ()) -> str:
     """Progress by chapter, as text; `names` adds exercises that were never tried.
 
     >>> entries = {"sums/double": {"chapter": "sums", "status": "done", "tries": 2}}
-    >>> print(overview(entries, ["sums/halve"]))
+    >>> print(overview(entries, ["sums/double", "sums/halve"]))
     sums: 1 of 2 done
       [x] double: done, 2 wrong answers
       [ ] halve: open
