@@ -158,6 +158,7 @@ def two_cases():
         ({"minutes": 0}, ValueError, "minutes=0"),
         ({"time_limit": 0}, ValueError, "time_limit=0"),
         ({"cases": [(1,), (2,)]}, ValueError, "2 cases, expected at least 3"),
+        ({"cases": cases()}, TypeError, "is a generator, expected a list or a function"),
         ({"cases": [1, 2, 3]}, TypeError, "is an int, expected a tuple or a dict"),
         ({"reference": Scale, "cases": [(1,), (2,), (3,)]}, TypeError, "expected a pair"),
     ],
@@ -199,6 +200,14 @@ def test_a_stub_is_open_and_no_error(capsys, progress_file):
         "status": "open",
         "tries": 0,
     }
+
+
+def test_an_answer_that_calls_a_stub_is_open_and_names_it(capsys):
+    def answer(scores, mask):
+        return stub(scores, mask)
+
+    assert check(exercise(), answer).status == "open"
+    assert "`answer` calls `stub`, which is still to be written.\n" in capsys.readouterr().out
 
 
 def test_the_reference_passes_in_one_line(capsys):
@@ -560,8 +569,17 @@ def test_a_module_that_does_not_fit_gets_one_clear_sentence(answer, words):
     assert re.fullmatch(words, heading(answer, scale_exercise()))
 
 
-def test_a_module_without_its_forward_is_open():
+def test_a_mistake_in_the_parameters_of_a_module_gets_its_own_hint():
+    asked = scale_exercise()
+    asked = exercise(Scale, asked.cases, asked.mistakes | {"Too wide.": Wide, "A bias.": Biased})
+    for answer, hint in ((Wide, "Too wide."), (Biased, "A bias."), (Renamed, None)):
+        text = diagnosis(answer, asked)
+        assert [known for known in asked.mistakes if known in text] == [hint] * (hint is not None)
+
+
+def test_a_module_without_its_forward_is_open(capsys):
     assert check(scale_exercise(), Unfinished).status == "open"
+    assert "write `Unfinished`, then run its cell" in capsys.readouterr().out
 
 
 def test_call_runs_a_class_with_state():
@@ -783,8 +801,12 @@ def test_an_interrupt_from_the_keyboard_still_interrupts(run):
         signal.raise_signal(signal.SIGINT)
         loops(None, None)
 
-    with pytest.raises(KeyboardInterrupt):
-        run(5.0, interrupted)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(5.0, interrupted)
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_an_interrupted_check_counts_as_no_try(progress_file):
@@ -1133,43 +1155,33 @@ def test_arguments_of_every_kind_are_shown_briefly():
     assert len(text) < 2000
 
 
-def in_shell(*cells: str):
-    """Run cells in a real IPython shell; return what each displayed, with its traceback."""
-    old = InteractiveShell._instance if InteractiveShell.initialized() else None
-    assert old is None
-    shell = InteractiveShell.instance(colors="nocolor", history_load_length=0)
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the shell's history
+def test_a_notebook_shows_the_diagnosis_as_html_and_one_line_of_the_exception(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the shell replaces it
+    names = {"check": check, "asked": exercise(), "inverted": inverted, "stub": stub}
+    shell = InteractiveShell.instance(user_ns=names, colors="nocolor")
+    seen = []
     try:
-        shell.history_manager.enabled = False
-        seen = []
-        for cell in cells:
+        for answer in ("inverted", "asked.reference", "stub"):
             with capture_output() as captured:
-                shell.run_cell(cell)
+                shell.run_cell(f"check(asked, {answer})")
             seen.append(captured)
-        return seen
     finally:
         shell.history_manager.end_session()
         InteractiveShell.clear_instance()
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_a_notebook_shows_the_diagnosis_as_html_and_one_line_of_the_exception():
-    _, wrong, right, opened = in_shell(
-        "import sys; sys.path.insert(0, 'tests')\n"
-        "from attnlib.checker import check\n"
-        "from test_checker import exercise, inverted, masked_weights, stub",
-        "check(exercise(), inverted)",
-        "check(exercise(), masked_weights)",
-        "check(exercise(), stub)",
-    )
+    wrong, right, opened = seen
     [shown] = wrong.outputs
     assert "upside down" in shown.data["text/html"]
     assert "upside down" in shown.data["text/plain"]
-    assert "Traceback" not in wrong.stdout + wrong.stderr
-    assert wrong.stdout.strip().startswith("CheckFailed: masked-weights: the result at [0, 0]")
-    assert len(wrong.stdout.strip().splitlines()) == 1
-    assert right.outputs == []
-    assert right.stdout.count("masked-weights is right") == 1
-    assert "Result" not in right.stdout + opened.stdout
+    assert re.fullmatch(r"CheckFailed: masked-weights: the result at \[0, 0\].*\n", wrong.stdout)
+    assert wrong.stderr == ""
+    assert right.outputs == opened.outputs == []
+    prompt = r"(Out\[\d+\]: )?"  # of a terminal, not of a notebook
+    assert re.fullmatch(rf"masked-weights is right.*\n{prompt}", right.stdout)
+    assert re.fullmatch(rf"masked-weights is open.*\n{prompt}", opened.stdout)
 
 
 def test_a_result_has_a_short_repr_and_shows_nothing_in_a_notebook():

@@ -631,6 +631,13 @@ def test_the_file_of_another_run_is_refused_and_nothing_changes(tmp_path, change
     assert_same(run.state(), before)
 
 
+def test_a_scheduler_that_the_file_does_not_know_is_refused(tmp_path):
+    path = tmp_path / "run.pt"
+    Run().fit(2, scheduler=None, checkpoint=path)
+    words = "whose scheduler is None, expected StepLR"
+    check_error(lambda: Run().fit(4, never, checkpoint=path), RuntimeError, words)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -830,7 +837,7 @@ def test_cross_entropy_and_accuracy_ignore_padding_in_sequences():
 
 @pytest.mark.parametrize("measure", [cross_entropy, accuracy])
 def test_the_ignored_index_can_be_chosen_and_a_batch_of_padding_gives_zero(measure):
-    logits = torch.tensor([[1.0, 3.0, 0.0], [2.0, 0.0, 0.0]])
+    logits = torch.tensor([[1.0, 3.0, 0.0], [0.0, 0.0, 2.0]])  # padding that looks right
     some = measure(nn.Identity(), (logits, torch.tensor([1, 2])), ignore_index=2)
     assert_same(some, measure(nn.Identity(), (logits[:1], torch.tensor([1]))))
     none = measure(nn.Identity(), (logits, torch.tensor([2, 2])), ignore_index=2)

@@ -80,14 +80,7 @@ def check(exercise: Exercise, answer: Callable) -> Result:
         _fail(exercise, Diagnosis(f"{exercise.title}: {mismatch}"))
     got = outcomes(exercise, answer)
     if is_stub(got[0]):
-        _, note = record(exercise.name, "open")
-        _say(
-            f"{exercise.title} is open (about {exercise.minutes} minutes, difficulty "
-            f"{exercise.difficulty} of 3): write `{_name(answer)}`, then run its cell and this "
-            f"one again.",
-            note,
-        )
-        return Result(exercise.name, "open")
+        return _leave_open(exercise, answer, got[0].error)
     wanted = outcomes(exercise, exercise.reference)
     found = first_departure(exercise, wanted, got)
     if found is None:
@@ -133,9 +126,9 @@ def matching_mistakes(exercise: Exercise, got: list[Outcome]) -> list[str]:
     hints = []
     for hint, mistake in exercise.mistakes.items():
         made = outcomes(exercise, mistake)
-        returned = any(a.error is None and b.error is None for a, b in zip(made, got, strict=False))
-        # Errors of one type on every case say too little to recognise a mistake by.
-        if len(made) == len(got) and returned and not first_departure(exercise, made, got):
+        # Errors of one type in every case say too little to recognise a mistake by.
+        telling = any(o.error is None or isinstance(o.error, ParameterMismatch) for o in made)
+        if telling and len(made) == len(got) and not first_departure(exercise, made, got):
             hints.append(hint)
     return hints
 
@@ -169,6 +162,20 @@ def _diagnose(exercise, answer, got, i, found) -> Diagnosis:
         arguments=arguments,
         difference=found,
     )
+
+
+def _leave_open(exercise: Exercise, answer, error: BaseException) -> Result:
+    _, note = record(exercise.name, "open")
+    name, line = _name(answer), learners_line(error, exercise)
+    task = f"write `{name}`, then run its cell and this one again"
+    if line and line[0] != name and not (isinstance(answer, type) and hasattr(answer, line[0])):
+        task = f"`{name}` calls `{line[0]}`, which is still to be written"
+    _say(
+        f"{exercise.title} is open (about {exercise.minutes} minutes, difficulty "
+        f"{exercise.difficulty} of 3): {task}.",
+        note,
+    )
+    return Result(exercise.name, "open")
 
 
 def _succeed(exercise: Exercise, count: int) -> Result:

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
 
@@ -23,7 +23,7 @@ class Exercise:
         cases: at least three, from the smallest to the largest: tuples of positional arguments or
             dicts of keyword arguments. When `reference` is a subclass of nn.Module, each case is
             a pair (arguments of the class, arguments of its forward). A function without
-            arguments that returns them is called when the first answer is checked.
+            arguments that returns or yields them is called when the first answer is checked.
         mistakes: at least four known mistakes, {hint: wrong implementation}.
         hints: further steps, which open one by one: a nudge, a shape trace, pseudo-code.
         minutes: how long it takes a learner.
@@ -54,7 +54,7 @@ class Exercise:
 
     name: str
     reference: Callable
-    cases: Sequence | Callable[[], Sequence]
+    cases: Sequence | Callable[[], Iterable]
     mistakes: Mapping[str, Callable]
     _: KW_ONLY
     hints: Sequence[str] = ()
@@ -108,8 +108,13 @@ class Exercise:
                 f"Exercise: {self.name} has minutes={self.minutes} and "
                 f"time_limit={self.time_limit}, expected both above 0; write minutes=10"
             )
-        if not callable(self.cases):
+        if isinstance(self.cases, Sequence):
             self._check_cases(self.cases)
+        elif not callable(self.cases):
+            raise TypeError(
+                f"Exercise: cases of {self.name} is {describe(self.cases)}, expected a list or a "
+                f"function that builds one; pass the function without brackets"
+            )
 
     def __repr__(self):
         return f"Exercise({self.name!r})"

@@ -314,7 +314,7 @@ def _check_arguments(loader, val_loader, measures, monitor, mode, patience, sche
         (empty, f"{empty} without data, expected at least one batch; give it some"),
         (unjudged, "got no val_loader, expected one for measures, monitor, patience; pass it"),
         (monitor not in known, f"monitor={monitor!r}, expected one of {known}; add to measures="),
-        (mode not in ("min", "max"), f"mode={mode!r}, expected 'min' or 'max'; write the better"),
+        (mode not in ("min", "max"), f"mode={mode!r}, expected 'min' or 'max'; write one of them"),
         (plateau != mode, f"ReduceLROnPlateau has mode={plateau!r}, expected {mode!r}; change one"),
         (bad_clip, f"grad_clip={grad_clip}, expected a norm above 0; write None for no limit"),
     ):

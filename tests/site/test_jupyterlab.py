@@ -128,7 +128,7 @@ def test_a_known_mistake_gets_its_hint_and_the_right_answer_passes(browser, lab)
     code.first.wait_for(timeout=PATIENCE)
     assert page.get_by_text("official Jupyter news").count() == 0
     # jupyterlab_myst has drawn the formula of the first exercise and left no raw markup.
-    page.locator(".jp-MarkdownOutput .katex, .jp-MarkdownOutput mjx-container").first.wait_for()
+    page.locator(".jp-MarkdownCell .katex, .jp-MarkdownCell mjx-container").first.wait_for()
 
     page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer')?.scrollTo(0, 0)")
     run(page, code.nth(0))
