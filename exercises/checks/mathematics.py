@@ -44,11 +44,21 @@ softmax = Exercise(
         "to 0 / 0: subtract each row's own maximum.": lambda scores: _divide_by_row_sum(
             (scores - scores.max()).exp()
         ),
+        "Right for matrices only: dimension 0 is the batch as soon as there is one. Count from the "
+        "end: the last dimension is dim=-1.": lambda scores: F.softmax(
+            scores, dim=0 if scores.ndim == 3 else -1
+        ),
+        "You divide by the sum of the whole tensor. Then all rows together share one whole; each "
+        "row should have its own.": lambda scores: scores.exp() / scores.exp().sum(),
+        "The sums have lost a dimension, so the division pairs them with columns, or fails. "
+        "keepdim=True keeps the sums beside their rows.": lambda scores: (
+            scores.exp() / scores.exp().sum(-1)
+        ),
         "The shares are taken from the scores themselves, without the exponential. Then a negative "
         "score becomes a negative share.": _divide_by_row_sum,
     },
     hints=(
-        "Three lines: shift each row, take exponentials, divide by the sum of the row.",
+        "Three steps: exponentials, the sum of each row, a division. Then try a score of 1000.",
         "scores (..., S) -> largest (..., 1) -> exponentials (..., S) -> total (..., 1); "
         "keepdim=True keeps the 1.",
         "shifted = scores - <row maximum>; e = <exponential of shifted>; return e / <row sum of e>",
@@ -89,6 +99,16 @@ weights = Exercise(
         "The columns sum to one: the softmax runs over the queries. Each query shares out its "
         "attention among the keys.": lambda query, key: F.softmax(
             query @ key.mT * query.shape[-1] ** -0.5, dim=-2
+        ),
+        "Right for matrices. With a batch in front, dimension 1 is the queries: count from the "
+        "end, dim=-1 is the keys.": lambda query, key: F.softmax(
+            query @ key.mT * query.shape[-1] ** -0.5, dim=1
+        ),
+        "These are the scores, any real numbers. The softmax over the keys is still to "
+        "come.": lambda query, key: query @ key.mT * query.shape[-1] ** -0.5,
+        "`key.T` turns all dimensions around, and with a batch the shapes no longer fit. `key.mT` "
+        "swaps the last two only.": lambda query, key: F.softmax(
+            query @ key.permute(*range(key.ndim)[::-1]) * query.shape[-1] ** -0.5, dim=-1
         ),
         "You divide after the softmax, so the rows sum to less than one. The scores are divided, "
         "not the weights.": lambda query, key: (
@@ -136,6 +156,10 @@ context = Exercise(
         "before you sum.": lambda query, key, value: value.mean(-2, keepdim=True).expand_as(value),
         "Queries and keys have changed places: the keys ask and the queries "
         "answer.": lambda query, key, value: _context_of(key, query, value),
+        "The weights are sharper than they should be: here too the scores are divided by the "
+        "square root of the width.": lambda query, key, value: attention(
+            query, key, value, scale=1.0
+        ),
         "You return the sum of the values times the raw scores. The scores must pass through the "
         "softmax first.": lambda query, key, value: (
             query @ key.mT * query.shape[-1] ** -0.5 @ value
@@ -168,6 +192,7 @@ def _mask_cases() -> list[tuple[Tensor, Tensor]]:
     return [
         (torch.zeros(1, 2), torch.tensor([[True, False]])),
         (_random(2, 3, seed=1), some),
+        (torch.tensor([[-150.0, 5.0]]), torch.tensor([[True, False]])),
         (_random(2, 2, seed=2), none),
         (_random(2, 3, 5, seed=4), batch),
     ]
@@ -188,6 +213,10 @@ masked_weights = Exercise(
         "the exponential 0?": _filled(0.0),
         "Right, except for a row in which nothing is allowed: there you divide zero by zero and "
         "get NaN. Such a row should be all zeros.": _filled(-torch.inf),
+        "Your number is not small enough: a score that is allowed may lie below it, and then the "
+        "hidden key wins. No finite number is safe; which one is?": lambda scores, mask: F.softmax(
+            scores.masked_fill(~mask, -100.0), dim=-1
+        ).masked_fill(~mask.any(-1, keepdim=True), 0.0),
         "In a row in which nothing is allowed all scores become the same large negative number, "
         "and the softmax of equal scores is uniform: the query looks at everything it must not "
         "see.": _filled(-1e9),
@@ -215,7 +244,7 @@ def _triangle(diagonal) -> Tensor:
 
 causal = Exercise(
     "scaled-dot-product/causal-mask",
-    causal_mask,
+    lambda L, S: causal_mask(L, S),
     [(2, 2), (3, 3), (2, 3), (3, 7), (1, 5)],
     {
         "Right for L = S. With more keys than queries the last query must see all keys: the "
@@ -228,6 +257,8 @@ causal = Exercise(
         "look at: the diagonal belongs to the past.": _triangle(lambda L, S: S - L - 1),
         "One position of the future is visible: the diagonal is shifted by one too "
         "many.": _triangle(lambda L, S: S - L + 1),
+        "`triu` keeps the upper triangle: the diagonal and the future. The past is the "
+        "other one.": lambda L, S: torch.ones(L, S, dtype=torch.bool).triu(),
         "The shape is (S, L). Rows are queries and columns are keys.": lambda L, S: (
             causal_mask(L, S).T
         ),
