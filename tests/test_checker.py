@@ -903,6 +903,22 @@ def test_a_file_that_cannot_be_written_fails_no_check_and_hints_still_open(
     assert blocker.read_text() == "no folder"
 
 
+def test_a_file_that_cannot_be_read_is_not_written_over(progress_file, monkeypatch, capsys):
+    check(exercise(), masked_weights)
+    before = progress_file.read_bytes()
+
+    def denied(path):
+        raise PermissionError(f"no access to {path}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", denied)
+        check(exercise(name="other/exercise"), masked_weights)
+        assert "Progress is not kept (no access to" in capsys.readouterr().out
+        progress([exercise()])
+        assert "Progress cannot be read (no access to" in capsys.readouterr().out
+    assert progress_file.read_bytes() == before
+
+
 def test_a_folder_in_the_place_of_the_file_is_left_alone(progress_file, capsys):
     progress_file.mkdir(parents=True)
     check(exercise(), masked_weights)
@@ -987,6 +1003,7 @@ def test_the_command_resets_with_a_backup(capsys, progress_file):
     assert str(backup) in capsys.readouterr().out
     assert backup.read_bytes() == before
     assert not progress_file.exists()
+    assert _progress.load() == ({}, "")
 
 
 def test_the_command_says_when_the_file_is_damaged(capsys, progress_file):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from attnlib import attention, attention_weights, padding_mask
+from attnlib import attention, attention_weights, causal_mask, padding_mask
 from attnlib.checker import Exercise
 
 
@@ -27,7 +27,7 @@ def _scaled_by(width):
 
 
 def _projection_cases() -> list[tuple[Tensor, ...]]:
-    sizes = [(2, 2, 1, 1), (3, 3, 3, 3), (5, 7, 3, 2), (2, 5, 3, 11)]  # L, F, D, Dv
+    sizes = [(2, 2, 1, 1), (3, 3, 3, 3), (5, 7, 3, 2), (2, 5, 3, 11)]  # L, width, D, Dv
     cases = []
     for seed, (L, width, D, Dv) in enumerate(sizes):
         shapes = ((L, width), (width, D), (width, D), (width, Dv))
@@ -52,6 +52,18 @@ project_and_attend = Exercise(
         "that is what the root is about.": _scaled_by(lambda x, W_q: x.shape[-1]),
         "The scores are not scaled. With wide queries the softmax becomes too sure of "
         "itself.": _scaled_by(lambda x, W_q: 1),
+        "You divide by the root of L, the number of places. The root belongs to the width of "
+        "queries and keys: a longer sequence adds rows, not summands.": _scaled_by(
+            lambda x, W_q: len(x)
+        ),
+        "You average the keys. They only say where to look; what is handed over is the value, "
+        "which has a projection of its own.": lambda x, W_q, W_k, W_v: attention(
+            x @ W_q, x @ W_k, x @ W_k
+        ),
+        "You multiply the values by the scores themselves. Scores may be negative and sum to "
+        "anything; the softmax makes shares of them.": lambda x, W_q, W_k, W_v: (
+            x @ W_q @ (x @ W_k).mT * W_q.shape[-1] ** -0.5 @ (x @ W_v)
+        ),
         "You multiply from the left, which mixes the rows: that projects the sequence. A "
         "projection works on the features of one row and leaves the rows "
         "apart.": lambda x, W_q, W_k, W_v: attention(W_q @ x, W_k @ x, W_v @ x),
@@ -62,7 +74,7 @@ project_and_attend = Exercise(
     },
     hints=(
         "Three products make three matrices of L rows. The rest is the last chapter.",
-        "x (L, F) @ W_q (F, D) -> query (L, D); key (L, D); value (L, Dv); weights (L, L)",
+        "x (L, width) @ W_q (width, D) -> query (L, D); key (L, D); value (L, Dv); weights (L, L)",
         "query, key, value = <three products>\n"
         "weights = softmax(<scores over the root of D>, dim=-1)\n"
         "return weights @ <what is handed over>",
@@ -120,8 +132,8 @@ add_positions = Exercise(
     },
     hints=(
         "letters[numbers] looks up a whole (B, L) of letters at once.",
-        "letters[numbers] (B, L, F) + a part of places (L, F): broadcasting repeats it for every "
-        "word of the batch.",
+        "letters[numbers] (B, L, width) + a part of places (L, width): broadcasting repeats it for "
+        "every word of the batch.",
         "return letters[numbers] + places[<the first L rows>]",
     ),
     minutes=6,
@@ -174,7 +186,7 @@ split_heads = Exercise(
     },
     hints=(
         "Two steps: cut one axis in two, then exchange two axes.",
-        "(B, L, F) -> (B, L, H, D) -> (B, H, L, D), with D = F / H",
+        "(B, L, width) -> (B, L, H, D) -> (B, H, L, D), with D = width / H",
         "cut = x.reshape(B, L, <heads>, <width of a head>)\nreturn cut.transpose(<two axes>)",
     ),
     minutes=8,
@@ -257,6 +269,20 @@ def _mask_with_zero(query: Tensor, key: Tensor, lengths: Tensor) -> Tensor:
     return F.softmax(scores * padding_mask(lengths, key.shape[-2]), dim=-1)
 
 
+def _mask_rows_with_billion(query: Tensor, key: Tensor, lengths: Tensor) -> Tensor:
+    scores = query @ key.mT * query.shape[-1] ** -0.5
+    return F.softmax(scores.masked_fill(~padding_mask(lengths, key.shape[-2]).mT, -1e9), dim=-1)
+
+
+def _mask_with_hundred(query: Tensor, key: Tensor, lengths: Tensor) -> Tensor:
+    scores = query @ key.mT * query.shape[-1] ** -0.5
+    return F.softmax(scores.masked_fill(~padding_mask(lengths, key.shape[-2]), -100), dim=-1)
+
+
+def _zero_rows(query: Tensor, key: Tensor, lengths: Tensor) -> Tensor:
+    return _padded_weights(query, key, lengths) * padding_mask(lengths, key.shape[-2]).mT
+
+
 def _padding_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     sizes = [
         (1, 1, 3, 2, [2]),
@@ -264,7 +290,7 @@ def _padding_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
         (3, 2, 3, 5, [1, 3, 2]),  # as many places as examples: likewise
         (2, 3, 5, 7, [4, 2]),
     ]
-    return [
+    cases = [
         (
             _random(B, H, L, D, seed=2 * i),
             _random(B, H, L, D, seed=2 * i + 1),
@@ -272,6 +298,11 @@ def _padding_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
         )
         for i, (B, H, L, D, lengths) in enumerate(sizes)
     ]
+    # Scores near -2000, -8 and 2000, all exact in float32: nothing but -inf is surely smaller.
+    query, key = torch.zeros(2, 1, 1, 3, 4)
+    query[..., 0] = torch.tensor([1000.0, 4.0, -1000.0])
+    key[..., 0] = torch.tensor([-4.0, -4.0 - 2**-9, 3.0])
+    return [*cases, (query, key, torch.tensor([2]))]
 
 
 padded_weights = Exercise(
@@ -284,16 +315,40 @@ padded_weights = Exercise(
             lambda real: ~real[:, None, None, :]
         ),
         "The padded rows are masked, the padded columns are not. Padding must not be looked "
-        "at, so the mask belongs to the keys; what padded queries get does not matter, but NaN "
-        "poisons every gradient.": _with_mask(lambda real: real[:, None, :, None]),
+        "at, so the mask belongs to the keys. Padded queries look at the real keys like all "
+        "others; masked they become NaN, which poisons every gradient.": _with_mask(
+            lambda real: real[:, None, :, None]
+        ),
+        "You fill the rows of the padded queries, not the columns of the padded keys. A row of "
+        "equal scores is shared out evenly, and the real places still look at "
+        "padding.": _mask_rows_with_billion,
         "Padded rows and padded columns are both masked. Then a padded row has nothing left to "
         "look at and becomes NaN. Masking the keys is enough.": _with_mask(
             lambda real: real[:, None, :, None] & real[:, None, None, :]
+        ),
+        "The rows of the padded queries are 0. They too share out one among the real keys: hide "
+        "the keys and nothing else. It is the loss that leaves such rows out.": _zero_rows,
+        "You hide the future as well. That is another mask, for writing one letter after the "
+        "other; here a place may look at all real letters.": lambda query, key, lengths: (
+            attention_weights(
+                query, key, padding_mask(lengths, key.shape[-2]) & causal_mask(key.shape[-2])
+            )
         ),
         "The padded weights are 0, but the rows sum to less than one. The padding took its share "
         "in the softmax; it must be hidden before.": _mask_late,
         "A score of 0 is not small: exp(0) is 1, and the padding keeps a share. Which score has "
         "the exponential 0?": _mask_with_zero,
+        "Padding is filled with a number such as -100, and here real scores lie below it: the "
+        "padding wins. Which score is smaller than every other?": _mask_with_hundred,
+        "The scores are not divided by the root of D; the mask is right.": (
+            lambda query, key, lengths: attention_weights(
+                query, key, padding_mask(lengths, key.shape[-2]), scale=1.0
+            )
+        ),
+        "Every word gets the length of the longest one. Each has its own: compare before you take "
+        "a maximum.": lambda query, key, lengths: _padded_weights(
+            query, key, lengths.max().expand(len(lengths))
+        ),
         "One padded key is still visible: a word of length n has the places 0 to n - 1.": (
             lambda query, key, lengths: _padded_weights(
                 query, key, (lengths + 1).clamp(max=key.shape[-2])
@@ -312,8 +367,8 @@ padded_weights = Exercise(
         "Which keys are real? Compare torch.arange(S) with the lengths.",
         "torch.arange(S) < lengths[:, None] is (B, S), True = real\n"
         "scores are (B, H, L, S)\n"
-        "so the mask has to become (B, 1, 1, S)",
-        "mask = (<comparison>)[:, None, None, :]\n"
+        "Which axes does the mask lack, and where do they stand? Indexing with None adds an axis.",
+        "mask = (<comparison>)[<the axes that are there, None where one is missing>]\n"
         "scores = scores.masked_fill(<where it is not allowed>, <minus infinity>)\n"
         "return softmax(scores, dim=<the keys>)",
     ),
@@ -340,10 +395,22 @@ def _by_word(weights: Tensor, truth: Tensor) -> Tensor:
     return torch.stack(words).mean(0)
 
 
+def _without_head_axis(weights: Tensor, truth: Tensor) -> Tensor:
+    return (weights * truth).sum((0, 2, 3)) / truth.any(-1).sum()
+
+
 def _mark_cases() -> list[tuple[Tensor, Tensor]]:
-    """Maps of words that look one place ahead; the last real place has nothing to look at."""
+    """Maps of words that look one place ahead; the last real place has nothing to look at.
+
+    In two cases a row has two right keys, so that rows, cells and columns differ in number.
+    """
     small = torch.tensor([[[[0.2, 0.8], [0.6, 0.4]]]]), torch.tensor([[[0, 1], [0, 0]]]).bool()
-    cases = [small]
+    weights = torch.tensor([[[[0.25, 0.25, 0.5], [0.5, 0.25, 0.25], [0.125, 0.75, 0.125]]]])
+    cases = [
+        small,
+        (weights, torch.tensor([[[0, 1, 1], [0, 0, 0], [0, 0, 0]]]).bool()),
+        (weights, torch.tensor([[[1, 1, 0], [0, 1, 0], [0, 0, 0]]]).bool()),
+    ]
     for seed, (H, L, lengths) in enumerate(((2, 3, [3]), (2, 5, [5, 3]), (3, 7, [4, 7]))):
         place = torch.arange(L)
         ahead = place[:, None] + 1 == place  # (L, L)
@@ -364,10 +431,22 @@ mark_map = Exercise(
         "score, and drags the mark down: divide by the rows that have one.": (
             lambda weights, truth: (weights * truth[:, None]).sum(-1).mean((0, 2))
         ),
+        "You divide by the number of Trues. A row may have several right keys, whose weights add "
+        "up to one mark: count rows, not cells.": lambda weights, truth: (
+            (weights * truth[:, None]).sum((0, 2, 3)) / truth.sum()
+        ),
+        "You count the columns that hold a True. Rows ask and get the mark: over which axis does "
+        "`any` run?": lambda weights, truth: (
+            (weights * truth[:, None]).sum((0, 2, 3)) / truth.any(-2).sum()
+        ),
         "You average over all cells of the table, and most of them are not meant to hold anything. "
         "Sum along a row first.": lambda weights, truth: (weights * truth[:, None]).mean((0, 2, 3)),
         "You average over the heads as well. One head may be right while another is not: give each "
         "its own mark.": lambda weights, truth: _mass(weights, truth).mean(),
+        "You add up the mass of all heads. Each gets its own mark, so the axis of heads must "
+        "survive the sum.": lambda weights, truth: _mass(weights, truth).sum(),
+        "truth (B, L, L) has no axis for heads, so its B is matched with H. It fits by accident "
+        "when they agree, or when there is one word; add an axis.": _without_head_axis,
         "You add up the mass and forget to divide. A mark lies between 0 and 1.": (
             lambda weights, truth: (weights * truth[:, None]).sum((0, 2, 3))
         ),
