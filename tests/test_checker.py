@@ -757,6 +757,16 @@ def test_the_case_that_never_ends_is_named_and_a_wrong_case_before_it_comes_firs
     assert wrong_then_loops == "the result has shape (3, 2), wanted (2, 3)"
 
 
+def test_an_answer_that_catches_the_limit_and_goes_on_is_still_too_slow():
+    def answer(scores, mask):
+        loop = len(mask) == 5
+        return catches_and_returns(scores, mask) if loop else masked_weights(scores, mask)
+
+    text = diagnosis(answer, exercise(time_limit=0.3))
+    assert "`answer` still runs after 0.3 s" in text
+    assert "number 2 of 3" in text
+
+
 @pytest.mark.parametrize("answer", [loops, catches_and_returns], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("runner", ["run_within", "_run_with_watcher"])
 def test_the_limit_holds_in_other_threads_and_without_signals(answer, runner):
