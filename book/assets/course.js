@@ -19,10 +19,11 @@ function markWide() {
 }
 document.fonts.addEventListener("loadingdone", markWide);
 addEventListener("load", markWide);
-addEventListener("resize", markWide);
 addEventListener("toggle", markWide, true);
 
 addEventListener("DOMContentLoaded", () => {
+  // The window's own "resize" comes too early: the sidebars are still sliding.
+  new ResizeObserver(markWide).observe(document.querySelector("article"));
   // The theme leaves the title above the contents outside every landmark.
   document.querySelector("#pst-primary-sidebar")?.setAttribute("role", "complementary");
 });
