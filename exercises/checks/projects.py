@@ -199,7 +199,7 @@ last_state = Exercise(
             lambda lengths: lengths - 2
         ),
         "That is the first state: it has read a single word.": lambda states, lengths: states[:, 0],
-        "Your result has one dimension too many: every text is asked for the steps of *all* "
+        "Your result has one dimension too many: every text is asked for the steps of all "
         "texts. A colon takes all rows; you want row 0 with length 0, row 1 with length 1: two "
         "lists of indices side by side.": lambda states, lengths: states[:, lengths - 1],
         "`gather` returns as many features as the index has, and yours has one. It must be "
@@ -252,8 +252,9 @@ def _unscaled(query: Tensor, words: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _pool_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
-    small = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]]])
-    cases = [(torch.tensor([2.0, 0.0]), small, torch.tensor([2]))]
+    small = torch.tensor([[1.0, 0.0], [0.0, 1.0], [3.0, 3.0]])
+    texts = torch.stack((small, small.flip(0)))
+    cases = [(torch.tensor([2.0, 0.0]), texts, torch.tensor([2, 3]))]
     for seed, (width, size, lengths) in enumerate(((3, 4, [4, 2]), (5, 7, [1, 7, 3]))):
         words = _random(len(lengths), size, width, seed=seed)
         cases.append((_random(width, seed=seed + 5), words, torch.tensor(lengths)))
@@ -280,7 +281,7 @@ attention_pooling = Exercise(
         "A score of 0 is not small: exp(0) is 1, and the padding keeps a share. Which score has "
         "the exponential 0?": _mixed(lambda scores, real: (scores * real).softmax(1)),
         "Your softmax runs over the texts of the batch: they compete for each place. The words of "
-        "*one* text share out one whole.": _mixed(
+        "one text share out one whole.": _mixed(
             lambda scores, real: _hide(scores, ~real).softmax(0)
         ),
         "One padded place is still visible: a text of length 3 has the places 0, 1 and 2. Look at "
@@ -291,6 +292,18 @@ attention_pooling = Exercise(
         "lets the query decide.": lambda query, words, lengths: _mean_of_real(words, lengths),
         "The scores are not divided by the root of the width. The softmax becomes too sure of "
         "itself, the more so the wider the vectors.": _unscaled,
+        "You divide by the width itself. Scores spread like its square root; divided by more, the "
+        "weights come out too even.": lambda query, words, lengths: _pool(
+            query * len(query) ** -0.5, words, lengths
+        ),
+        "You divide by the root of the number of words. It is the width of the vectors that the "
+        "product sums over.": lambda query, words, lengths: _pool(
+            query * (len(query) / words.shape[1]) ** 0.5, words, lengths
+        ),
+        "These are the weights. They say how much of each word goes into the summary; the words "
+        "are still to be mixed.": lambda query, words, lengths: _hide(
+            _scores(query, words), ~_real(lengths, words.shape[1])
+        ).softmax(1),
         "You multiply the words by their raw scores. Scores may be negative and sum to anything; "
         "the softmax turns them into shares.": _mixed(lambda scores, real: scores * real),
         "You hand over the one word with the highest score. That is a hard choice, which passes "
@@ -321,14 +334,11 @@ _VERDICTS = {"good": 1.5, "funny": 1.0, "dull": -1.0, "fails": -2.0}
 
 
 def praise(words: list[str]) -> float:
-    """Probability of praise that a toy model gives: verdicts add up, "not" turns the next one."""
-    total, sign = 0.0, 1
-    for word in words:
-        if word in ("not", "never"):
-            sign = -1
-        elif word in _VERDICTS:
-            total += sign * _VERDICTS[word]
-            sign = 1
+    """Probability of praise that a toy model gives: verdicts add up, "not" turns the next word."""
+    total = 0.0
+    for before, word in zip(["", *words], words, strict=False):
+        sign = -1 if before in ("not", "never") else 1
+        total += sign * _VERDICTS.get(word, 0.0)
     return 1 / (1 + math.exp(-total))
 
 
@@ -356,13 +366,14 @@ leave_one_out = Exercise(
     [
         (["good"],),
         (["never", "dull"],),
+        (["not", "really", "funny"],),
         (["good", "and", "never", "good"],),
         (["not", "funny", "but", "good", "and", "not", "dull"],),
         (["it", "never", "fails", "and", "never", "fails", "to", "fails"],),
     ],
     {
         "The sign is turned. A word that adds to praise should have a positive effect: the answer "
-        "*with* it minus the answer without it.": lambda praise, words: [
+        "with it minus the answer without it.": lambda praise, words: [
             -effect for effect in _effects(praise, words)
         ],
         "You drop the sign. Whether a word speaks for or against is half of what leaving it out "
@@ -375,19 +386,23 @@ leave_one_out = Exercise(
         ],
         "You compare the word alone with the whole text. Wanted is the text without the "
         "word.": _against(lambda words, j: [words[j]]),
-        "Every word that reads the same is removed with it. Leave out one *place*: the two "
+        "Every word that reads the same is removed with it. Leave out one place: the two "
         '"good" of a text are different parts of it.': _against(
             lambda words, j: [word for word in words if word != words[j]]
         ),
         "`remove` and `index` find the first word that reads so, which need not be the one at "
         "place j. Cut by place.": _against(_without_first_such),
+        "You put something in the place of the word. Its neighbours stay apart, and the model "
+        "reads as many words as before: the text should be one word shorter.": _against(
+            lambda words, j: [*words[:j], "", *words[j + 1 :]]
+        ),
         "You leave out the neighbour: the slice skips place j + 1 instead of place j.": _against(
             lambda words, j: words[: j + 1] + words[j + 2 :]
         ),
         "You never put a word back: the second text lacks two words, the third three. Begin from "
         "the whole text each time.": _against(lambda words, j: words[j + 1 :]),
         "You add the words one after the other and look at each step. What a word adds to the "
-        "words *before* it ignores those that follow.": lambda praise, words: [
+        "words before it ignores those that follow.": lambda praise, words: [
             praise(words[: j + 1]) - praise(words[:j]) for j in range(len(words))
         ],
         "You return the answers without each word. The effect is a difference: what was the answer "
