@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from attnlib._checks import check_names, check_tensor
+from attnlib._checks import check_names, check_positive, check_tensor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    Names = Sequence[str] | None
 
 __all__ = [
     "COLORS",
@@ -114,34 +116,42 @@ def plot_heads(
     *,
     queries: Sequence[str] | None = None,
     keys: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    columns: int = 4,
 ) -> Figure:
-    """Draw the maps of all heads side by side, on one scale.
+    """Draw the maps of all heads side by side, on one scale and without numbers in the cells.
 
     Args:
         weights: (H, L, S), in [0, 1].
         queries: L names; numbers when omitted.
         keys: S names; numbers when omitted.
+        titles: H texts above the maps; "head 0" and so on when omitted.
+        columns: how many maps stand in a row, at most.
 
     Returns:
-        The figure, four maps a row.
+        The figure.
 
     Raises:
-        TypeError: weights that are not a tensor.
-        ValueError: weights with other dimensions or not finite, or names that do not fit.
+        TypeError: weights that are not a tensor, columns that are no int.
+        ValueError: weights of other dimensions or not finite, texts that do not fit, no columns.
 
     >>> len(plot_heads(torch.ones(3, 2, 2) / 2).axes)
     3
     """
     weights = _checked("plot_heads", weights, "(H, L, S)", queries, keys)
+    check_positive("plot_heads", columns=columns)
     H, L, S = weights.shape
-    columns = min(H, 4)
+    titles = [f"head {h}" for h in range(H)] if titles is None else titles
+    if len(titles) != H:
+        raise ValueError(f"plot_heads: got {len(titles)} titles, expected {H}; write one a map")
+    columns = min(H, columns)
     rows = -(-H // columns)
     size = (0.6 + columns * min(1.0 + 0.25 * S, 2.6), rows * min(1.0 + 0.25 * L, 2.8))
     figure = _import("matplotlib.pyplot").figure(figsize=size, layout="constrained")
-    for h in range(H):
+    for h, title in enumerate(titles):
         ax = figure.add_subplot(rows, columns, h + 1)
         _draw_map(ax, weights[h], queries, keys)
-        ax.set_title(f"head {h}")
+        ax.set_title(title)
         if h % columns > 0:  # names once a row, and below the last map of a column
             ax.set_ylabel("")
             ax.tick_params(labelleft=False)
@@ -277,13 +287,7 @@ def _import(name: str) -> ModuleType:
         ) from None
 
 
-def _checked(
-    owner: str,
-    weights: Tensor,
-    layout: str,
-    queries: Sequence[str] | None,
-    keys: Sequence[str] | None,
-) -> Tensor:
+def _checked(owner: str, weights: Tensor, layout: str, queries: Names, keys: Names) -> Tensor:
     """The weights as float32 on the CPU; raise, before a figure is opened, if they do not fit."""
     check_tensor(owner, "weights", weights)
     weights = weights.detach().to("cpu", torch.float32)
@@ -301,9 +305,7 @@ def _checked(
     return weights
 
 
-def _draw_map(
-    ax: Axes, weights: Tensor, queries: Sequence[str] | None, keys: Sequence[str] | None
-) -> None:
+def _draw_map(ax: Axes, weights: Tensor, queries: Names, keys: Names) -> None:
     ax.imshow(weights.numpy(), cmap=_WEIGHTS, vmin=0.0, vmax=1.0, aspect="equal")
     ax.set(xlabel="key", ylabel="query")
     for axis, names, size in (("y", queries, weights.shape[0]), ("x", keys, weights.shape[1])):

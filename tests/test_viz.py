@@ -119,6 +119,13 @@ def test_names_of_heads_are_written_at_the_outer_maps():
     assert visible == [(False, True), (True, False), (True, False), (True, False), (True, True)]
 
 
+def test_heads_take_titles_and_a_number_of_columns():
+    figure = viz.plot_heads(shares(3, 2, 3), titles=("one", "two", "three"), columns=2)
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three"]
+    spans = [ax.get_subplotspec() for ax in figure.axes]
+    assert [(s.rowspan.start, s.colspan.start) for s in spans] == [(0, 0), (0, 1), (1, 0)]
+
+
 # ---------------------------------------------------------------- training
 
 
@@ -247,6 +254,9 @@ ERRORS = [
     (lambda: viz.plot_heads(shares(L, S)), ValueError, r"\(5, 7\), expected \(H, L, S\)"),
     (lambda: viz.plot_heads(torch.full((1, 2, 2), math.inf)), ValueError, "plot_heads: weights"),
     (lambda: viz.plot_heads(shares(H, L, S), keys="a"), ValueError, "plot_heads: got 1 names"),
+    (lambda: viz.plot_heads(shares(H, L, S), titles="ab"), ValueError, "got 2 titles, expected 3"),
+    (lambda: viz.plot_heads(shares(H, L, S), columns=0), ValueError, "plot_heads: got columns=0"),
+    (lambda: viz.plot_heads(shares(H, L, S), columns=2.0), TypeError, "plot_heads: columns is a"),
     (lambda: viz.plot_history([]), ValueError, "plot_history: got no epochs"),
     (lambda: viz.plot_curves({}, "loss"), ValueError, "plot_curves: got no epochs"),
     (lambda: viz.plot_curves({"a": [HISTORY], "b": []}, "loss"), ValueError, "got no epochs"),
