@@ -153,22 +153,35 @@ def mend_page(app, pagename, templatename, context, doctree):
     context["generate_toctree_html"] = contents
 
 
+# Parts of Bootstrap that come with the theme; the site has few of them or none.
+COMPONENTS = re.compile(
+    r"(accordion|carousel|form|modal|placeholder|popover|progress|spinner|toast)"
+)
+
+
 def shrink_theme(app, exception):
-    """Take out what makes the theme heavy: two drawings of two thousand icons, and source maps."""
+    """Take out what makes the theme heavy: two drawings of two thousand icons, parts that no page
+    uses, and source maps.
+    """
     if exception is not None:
         return
     static = Path(app.outdir) / "_static"
     # The style sheet draws the icons too; of its rules we keep those that a page needs.
     (static / "scripts" / "fontawesome.js").write_text("// the style sheet draws the icons\n")
     pages = "".join(page.read_text(encoding="utf-8") for page in Path(app.outdir).rglob("*.html"))
-    used = set(re.findall(r"fa-[a-z0-9-]+", pages))
+    used = set(" ".join(re.findall(r'class="([^"]*)"', pages)).split())
+    used |= set(re.findall(r"fa-[a-z0-9-]+", pages))  # also those that stand in scripts
+
+    def useless(selector):
+        classes = re.findall(r"\.([a-z][a-z0-9-]*)", selector)
+        return any((COMPONENTS.match(c) or c.startswith("fa-")) and c not in used for c in classes)
 
     def kept(rule):
-        return rule[0] if used.intersection(re.findall(r"fa-[a-z0-9-]+", rule[1])) else ""
+        return "" if all(map(useless, rule[1].split(","))) else rule[0]
 
     styles = static / "styles" / "pydata-sphinx-theme.css"
-    icon_rules = r'((?:\.fa-[a-z0-9-]+:before,?)+)\{content:"[^"]*"\}'
-    styles.write_text(re.sub(icon_rules, kept, styles.read_text("utf-8")), encoding="utf-8")
+    rules = re.sub(r"([^{}@;/]+)\{[^{}]*\}", kept, styles.read_text("utf-8"))
+    styles.write_text(rules, encoding="utf-8")
     for source_map in static.rglob("*.map"):
         source_map.unlink()
 
