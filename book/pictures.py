@@ -94,7 +94,8 @@ def picture() -> str:
     caption = (
         "One attention layer learns to write five words backwards. The width of a line is the "
         "weight with which the word on the right looks at the word on the left. Solid lines lie "
-        "where it has to look, dashed ones elsewhere."
+        "where it has to look, dashed ones elsewhere; the percentage is the share of attention on "
+        "solid lines."
     )
     body = "\n".join([*panels, f"<figcaption>{caption}</figcaption>"])
     return f'<style>\n{STYLE}\n</style>\n<figure class="reverse">\n{body}\n</figure>\n'
