@@ -87,6 +87,7 @@ def test_page_is_whole_local_fitting_and_accessible(page, home, name):
             assert over <= 0, f"{over} px too wide at {width} px, {theme}"
             found = violations(page)
             assert not found, f"at {width} px, {theme}:\n" + "\n".join(found)
+    watch.check()  # neither the other width nor the other theme asked for anything
 
 
 @pytest.mark.parametrize("name", PAGES)
