@@ -1,10 +1,17 @@
 """The tests of the core can fail: each planted bug is caught by the test that is named for it."""
 
+import importlib
 import itertools
+import pkgutil
 
+import mutants
 import pytest
-from mutants import MUTANTS, cases, copied_test, forget, plant
+from planting import cases, copied_test, forget, plant
 
+LISTS = [
+    importlib.import_module(f"mutants.{m.name}") for m in pkgutil.iter_modules(mutants.__path__)
+]
+MUTANTS = [mutant for module in LISTS for mutant in module.MUTANTS]
 CORE = {"_checks", "masks", "functional", "attention", "recording", "viz"}
 CAUGHT = (Exception, pytest.fail.Exception)
 BROKEN = (ImportError, NameError, SyntaxError)  # a bug must be wrong, not unable to run
