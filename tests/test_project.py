@@ -223,7 +223,7 @@ def test_example_of_the_readme_prints_what_it_says():
 
 
 def test_example_of_a_hint_is_what_the_checker_says(monkeypatch, tmp_path):
-    from exercises.checks import mathematics as checks
+    from exercises.checks import scaled_dot_product as checks
 
     monkeypatch.setenv("ATTNLIB_PROGRESS", str(tmp_path / "progress.json"))
     text = read("chapters/how-to-run.md")

@@ -1,1 +1,1 @@
-"""One module for each part of the book: Exercise objects with their known mistakes."""
+"""One module for each chapter: its Exercise objects with their known mistakes."""

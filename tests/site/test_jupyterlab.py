@@ -118,7 +118,7 @@ def write(page, cell, source: str) -> None:
 
 
 def test_a_known_mistake_gets_its_hint_and_the_right_answer_passes(browser, lab):
-    from exercises.checks.mathematics import operations
+    from exercises.checks.scaled_dot_product import operations
 
     [hint] = [text for text, wrong in operations.mistakes.items() if wrong(2, 3, 5, 7) == 60]
     page = browser.new_page(viewport={"width": 1400, "height": 1000})

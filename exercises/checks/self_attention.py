@@ -1,4 +1,4 @@
-"""Exercises of the part on self- and cross-attention."""
+"""Exercises of "Self-attention"."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Exercises of the part on the mathematics of attention."""
+"""Exercises of "Scaled dot-product attention"."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""Exercises of the part that puts everything together in projects."""
+"""Exercises of "Text classification"."""
 
 import math
 from collections.abc import Callable
