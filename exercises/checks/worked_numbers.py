@@ -150,8 +150,8 @@ standardise = Exercise(
     hints=(
         "Which dimension runs over the wines? The mean of a column is taken along it.",
         "table (N, F) -> mean (F,), deviation (F,); both parts use the same two vectors",
-        "mean, deviation = <of each column of the table>\nreturn <table>, <asked>, each less the mean "
-        "and over the deviation",
+        "mean, deviation = <of each column of the table>\n"
+        "return <table>, <asked>, each less the mean and over the deviation",
     ),
     minutes=8,
     difficulty=2,
