@@ -126,7 +126,7 @@ def test_imports_stand_in_the_first_code_cell_only(path):
 
 @chapters()
 def test_one_seed_is_set_at_the_start(path):
-    assert "torch.manual_seed(" in sources(path, "code")[0]
+    assert re.search(r"torch\.manual_seed\(|np\.random\.default_rng\(", sources(path, "code")[0])
 
 
 @pytest.mark.parametrize("path", PAGES)
