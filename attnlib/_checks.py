@@ -146,6 +146,50 @@ def check_sequence(owner: str, name: str, x: Tensor, projection: nn.Linear | Non
         )
 
 
+def check_indices(
+    owner: str, name: str, index: object, size: int, *, like: Tensor | None = None
+) -> None:
+    """Raise unless `index` is (n,) of integers in [0, size), one for each row of `like`.
+
+    The one check here that looks at data, and so it does only where that is no wait: on the CPU,
+    and not while torch.compile traces.
+    """
+    check_tensor(owner, name, index)
+    if index.dtype == torch.bool or index.is_floating_point() or index.is_complex():
+        raise TypeError(f"{owner}: {name} is {index.dtype}, expected integers; write {name}.long()")
+    count = None if like is None else (like.shape[0] if like.ndim else "?")
+    if index.ndim != 1 or (count is not None and index.shape[0] != count):
+        raise ValueError(
+            f"{owner}: {name} has shape {tuple(index.shape)}, expected "
+            f"({'n' if count is None else count},), one number a row; "
+            f"pass one row of edge_index"
+        )
+    if like is not None and index.device != like.device:
+        raise ValueError(
+            f"{owner}: {name} on {index.device}, expected it on {like.device}; "
+            f"move it with .to({str(like.device)!r})"
+        )
+    if index.device.type != "cpu" or index.numel() == 0 or torch.compiler.is_compiling():
+        return
+    low, high = (int(bound) for bound in torch.aminmax(index))
+    if low < 0 or high >= size:
+        raise ValueError(
+            f"{owner}: {name} holds numbers from {low} to {high}, expected 0 to {size - 1}; "
+            f"count nodes from 0, and pass the number of all of them"
+        )
+
+
+def check_edge_index(owner: str, edge_index: object, num_nodes: int) -> None:
+    """Raise unless `edge_index` is (2, E): sources above targets, nodes counted from 0."""
+    check_tensor(owner, "edge_index", edge_index)
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(
+            f"{owner}: edge_index has shape {tuple(edge_index.shape)}, expected (2, E) with the "
+            f"sources above the targets; write edge_index.T for pairs in rows"
+        )
+    check_indices(owner, "edge_index", edge_index.reshape(-1), num_nodes)
+
+
 def check_names(
     owner: str, shape: tuple[int, ...], queries: Sequence[str] | None, keys: Sequence[str] | None
 ) -> None:

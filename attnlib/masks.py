@@ -7,9 +7,16 @@ One meaning everywhere: a mask is the adjacency of the graph along which attenti
 import torch
 from torch import Tensor
 
-from attnlib._checks import check_causal, check_mask, check_positive, check_tensor
+from attnlib._checks import (
+    check_causal,
+    check_edge_index,
+    check_mask,
+    check_positive,
+    check_tensor,
+)
 
 __all__ = [
+    "adjacency_mask",
     "causal_mask",
     "padding_mask",
     "prefix_mask",
@@ -171,6 +178,38 @@ def padding_mask(lengths: Tensor, size: int | None = None) -> Tensor:
         )
     positions = torch.arange(size, device=lengths.device)
     return (positions < lengths[:, None])[:, None, None, :]
+
+
+def adjacency_mask(edge_index: Tensor, num_nodes: int) -> Tensor:
+    """Let every node of a graph see the nodes from which an edge leads to it.
+
+    mask[i, j] = there is an edge from j to i
+    A node sees itself only if it has an edge to itself; a node without incoming edges sees
+    nothing, and what attends with this mask gives it zeros.
+
+    Args:
+        edge_index: (2, E) integer, sources above targets as in PyTorch Geometric. An edge given
+            twice counts once.
+        num_nodes: N, number of nodes.
+
+    Returns:
+        (N, N) bool on the device of `edge_index`, row = target, column = source.
+
+    Raises:
+        TypeError: edges that are not integer.
+        ValueError: another shape, a node out of range, or no node at all.
+
+    >>> adjacency_mask(torch.tensor([[0, 1], [1, 2]]), 3)
+    tensor([[False, False, False],
+            [ True, False, False],
+            [False,  True, False]])
+    """
+    check_positive("adjacency_mask", num_nodes=num_nodes)
+    check_edge_index("adjacency_mask", edge_index, num_nodes)
+    source, target = edge_index.long()
+    mask = torch.zeros(num_nodes, num_nodes, dtype=torch.bool, device=edge_index.device)
+    mask[target, source] = True
+    return mask
 
 
 def to_sdpa(mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""attnlib.attention against torch.nn.MultiheadAttention and against loops."""
+"""Layers of attnlib.attention that give weights: against torch.nn.MultiheadAttention and loops."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from oracles import coin, generator, gradients, loop_attention, normal
 from torch import nn
 from torch.autograd import gradcheck
 
-from attnlib.attention import AdditiveAttention, MultiHeadAttention
+from attnlib.attention import AdditiveAttention, MultiHeadAttention, MultiplicativeAttention
 from attnlib.masks import causal_mask, padding_mask, to_mha
 
 B, H, L, S, F = 2, 3, 5, 7, 6
@@ -27,6 +27,10 @@ def multi_head(kdim=None, vdim=None, dropout=0.0, bias=True, dtype=torch.float64
 
 def additive(dropout=0.0, dtype=torch.float64):
     return randomise(AdditiveAttention(F, KDIM, HIDDEN, dropout=dropout).to(dtype))
+
+
+def multiplicative(dropout=0.0, dtype=torch.float64):
+    return randomise(MultiplicativeAttention(F, KDIM, dropout=dropout).to(dtype))
 
 
 def randomise(layer):
@@ -217,17 +221,58 @@ def test_additive_attention_equals_a_loop_in_value_and_gradient(with_value, mask
     torch.testing.assert_close(gradients(got, leaves), gradients(context, leaves))
 
 
-# ---------------------------------------------------------------- both
+# ---------------------------------------------------------------- MultiplicativeAttention
+
+
+@pytest.mark.parametrize("mask", [None, (L, S), (B, 1, 1, S), (B, 1, L, S)], ids=str)
+@pytest.mark.parametrize("with_value", [False, True])
+def test_multiplicative_attention_equals_a_loop_in_value_and_gradient(with_value, mask):
+    layer = multiplicative()
+    leaves = sequences(KDIM, VDIM)
+    query, key, value = leaves if with_value else (*leaves[:2], None)
+    mask = None if mask is None else coin(generator(5), *mask)
+    if mask is not None:
+        mask[..., 2 % mask.shape[-2], :] = False  # an empty row
+    full = None if mask is None else mask.expand(B, 1, L, S)[:, 0]
+    turned = torch.stack([layer.q_proj.weight @ query[b, i] for b in range(B) for i in range(L)])
+    mixed = key if value is None else value
+    context, weights = loop_attention(turned.view(B, L, KDIM), key, mixed, full, scale=1.0)
+    got, got_weights = layer(query, key, value, mask=mask, need_weights=True)
+    torch.testing.assert_close(got, context)
+    torch.testing.assert_close(got_weights, weights[:, None])
+    torch.testing.assert_close(layer(query, key, value, mask=mask), context)
+    leaves = [*(leaves if with_value else leaves[:2]), *layer.parameters()]
+    unit = 1e3 * torch.finfo(torch.float64).eps  # sums of products as large as 50
+    wanted = gradients(context, leaves)
+    torch.testing.assert_close(gradients(got, leaves), wanted, atol=unit, rtol=1e-7)
+
+
+def test_a_new_product_has_scores_of_variance_near_one():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        layer = MultiplicativeAttention(53, 97)
+        before = layer.q_proj.weight.clone()
+        layer.reset_parameters()
+        scores = layer.q_proj(torch.randn(100, 53)) @ torch.randn(97, 100)
+    assert 0.5 < scores.var() < 2
+    assert not layer.q_proj.weight.equal(before)
+
+
+# ---------------------------------------------------------------- each
 
 
 def layers(**options):
-    return [multi_head(KDIM, VDIM, **options), additive(**options)]
+    return [multi_head(KDIM, VDIM, **options), additive(**options), multiplicative(**options)]
 
 
-BOTH = pytest.mark.parametrize("which", [0, 1], ids=["MultiHeadAttention", "AdditiveAttention"])
+EACH = pytest.mark.parametrize(
+    "which",
+    [0, 1, 2],
+    ids=["MultiHeadAttention", "AdditiveAttention", "MultiplicativeAttention"],
+)
 
 
-@BOTH
+@EACH
 def test_dropout_acts_in_training_only_and_the_weights_are_those_before_it(which):
     layer, leaves = layers(dropout=0.5)[which], sequences(KDIM, VDIM)
     still, weights = layer.eval()(*leaves, need_weights=True)
@@ -244,7 +289,7 @@ def test_dropout_acts_in_training_only_and_the_weights_are_those_before_it(which
     assert all(g.isfinite().all() for x in (moved, plain) for g in gradients(x, inputs))
 
 
-@BOTH
+@EACH
 def test_without_dropout_training_draws_no_random_number(which):
     layer = layers()[which].train()
     before = torch.random.get_rng_state()
@@ -253,7 +298,7 @@ def test_without_dropout_training_draws_no_random_number(which):
     assert torch.random.get_rng_state().equal(before)
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_gradients_pass_gradcheck_with_an_empty_row(which, need_weights):
     layer = layers()[which]
@@ -267,7 +312,7 @@ def test_gradients_pass_gradcheck_with_an_empty_row(which, need_weights):
     )
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize(("batch", "length", "size"), [(0, 2, 3), (1, 1, 1), (3, 1, 2), (1, 2, 1)])
 def test_sizes_of_one_and_batches_of_none_are_fine(which, batch, length, size):
     layer = layers()[which]
@@ -288,14 +333,14 @@ def test_one_head_is_attention_on_the_projections():
     torch.testing.assert_close(layer(query, key, value), layer.out_proj(context))
 
 
-@BOTH
+@EACH
 def test_views_are_as_good_as_contiguous_tensors(which):
     layer, leaves = layers()[which], sequences(KDIM, VDIM)
     turned = [x.transpose(0, 1).contiguous().transpose(0, 1) for x in leaves]
     torch.testing.assert_close(layer(*turned), layer(*leaves))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_stays_half_precision_with_empty_rows_too(which, dtype):
     exact, expected = layers()[which](*sequences(KDIM, VDIM), need_weights=True)
@@ -311,7 +356,7 @@ def test_half_precision_stays_half_precision_with_empty_rows_too(which, dtype):
         assert all(g.isfinite().all() for g in gradients(result, leaves))
 
 
-@BOTH
+@EACH
 @pytest.mark.parametrize("need_weights", [False, True])
 def test_autocast_computes_in_bfloat16(which, need_weights):
     layer, leaves = layers(dtype=torch.float32)[which], sequences(KDIM, VDIM, dtype=torch.float32)
@@ -325,7 +370,7 @@ def test_autocast_computes_in_bfloat16(which, need_weights):
     assert all(g.isfinite().all() for g in gradients(output, [*layer.parameters()]))
 
 
-@BOTH
+@EACH
 def test_layers_follow_their_device(which):
     layer = layers()[which].to("meta")
     leaves = [x.to("meta") for x in sequences(KDIM, VDIM)]
@@ -343,7 +388,7 @@ def test_a_copy_and_a_causal_mask_are_made_where_the_layer_is():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@BOTH
+@EACH
 def test_layers_on_a_gpu_equal_those_on_the_cpu(which):
     layer, leaves = layers()[which], sequences(KDIM, VDIM)
     mask = some_mask(B, 1, L, S)
@@ -368,14 +413,14 @@ def problems(draw):
     return x, memory, coin(g, length, size, share=draw(st.sampled_from([0.3, 1.0])))
 
 
-LAYERS = multi_head(KDIM, KDIM), additive()
+LAYERS = multi_head(KDIM, KDIM), additive(), multiplicative()
 
 
 def attend(which, x, memory, mask):
     return LAYERS[which](x, memory, mask=mask, need_weights=True)
 
 
-@BOTH
+@EACH
 @PROPERTY
 @given(problem=problems())
 def test_rows_sum_to_one_or_zero_and_hidden_weights_are_exactly_zero(which, problem):
@@ -386,7 +431,7 @@ def test_rows_sum_to_one_or_zero_and_hidden_weights_are_exactly_zero(which, prob
     assert not weights.masked_select(~mask).any()
 
 
-@BOTH
+@EACH
 @PROPERTY
 @given(problem=problems(), random=st.randoms(use_true_random=False))
 def test_permuted_queries_give_permuted_outputs_and_permuted_keys_the_same(which, problem, random):
@@ -400,7 +445,7 @@ def test_permuted_queries_give_permuted_outputs_and_permuted_keys_the_same(which
     torch.testing.assert_close(got_weights, weights[:, :, rows][..., columns])
 
 
-@BOTH
+@EACH
 @PROPERTY
 @given(problem=problems(), position=st.integers(0, 5))
 def test_a_hidden_position_may_hold_anything(which, problem, position):
@@ -422,6 +467,10 @@ def multi(*args, **options):
 
 def add(*args, **options):
     return lambda: AdditiveAttention(F, KDIM, HIDDEN)(*args, **options)
+
+
+def multiply(*args, **options):
+    return lambda: MultiplicativeAttention(F, KDIM)(*args, **options)
 
 
 x, memory, y = torch.zeros(B, L, F), torch.zeros(B, S, KDIM), torch.zeros(B, S, F)
@@ -478,6 +527,18 @@ ERRORS = [
     (add(x, memory, mask=yes.T), ValueError, "AdditiveAttention: mask has shape"),
     (add(x, memory, mask=yes.expand(B, 2, L, S)), ValueError, r"\(2, 1, 5, 7\)"),
     (add(x, memory, mask=yes.long()), TypeError, "AdditiveAttention: mask is torch.int64"),
+    (lambda: MultiplicativeAttention(0, 1), ValueError, "MultiplicativeAttention: got query_dim=0"),
+    (lambda: MultiplicativeAttention(1, 0), ValueError, "got key_dim=0"),
+    (lambda: MultiplicativeAttention(1, 1, dropout=2), ValueError, "got dropout=2"),
+    (multiply(None, memory), TypeError, "query is a NoneType"),
+    (multiply(x.double(), memory), TypeError, "query is torch.float64 and the parameters are"),
+    (multiply(x[0], memory), ValueError, r"MultiplicativeAttention: query has shape \(5, 6\)"),
+    (multiply(x, y), ValueError, r"key has shape \(2, 7, 6\), expected \(B, length, 11\)"),
+    (multiply(x, memory.half()), TypeError, "key torch.float16"),
+    (multiply(x, memory, y[:, None]), ValueError, r"value has shape \(2, 1, 7, 6\)"),
+    (multiply(x, memory, x), ValueError, "key has 7 positions and value has 5"),
+    (multiply(x, memory, mask=yes.T), ValueError, "MultiplicativeAttention: mask has shape"),
+    (multiply(x, memory, mask=yes.long()), TypeError, "MultiplicativeAttention: mask is torch.i"),
 ]
 
 

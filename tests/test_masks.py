@@ -11,6 +11,7 @@ from torch import nn
 
 from attnlib.functional import attention
 from attnlib.masks import (
+    adjacency_mask,
     causal_mask,
     padding_mask,
     prefix_mask,
@@ -100,6 +101,7 @@ def test_masks_are_bool_and_may_be_combined(mask):
         lambda device: causal_mask(L, S, device=device),
         lambda device: sliding_window_mask(L, 2, S, device=device),
         lambda device: prefix_mask(L, 2, device=device),
+        lambda device: adjacency_mask(torch.zeros(2, L, device=device).long(), L),
     ],
 )
 def test_masks_are_made_on_the_device_that_is_named(make):
@@ -114,6 +116,27 @@ def test_masks_on_a_gpu_equal_those_on_the_cpu():
     assert padding_mask(lengths.cuda()).device.type == "cuda"
     assert padding_mask(lengths.cuda()).cpu().equal(padding_mask(lengths))
     assert causal_mask(L, S, device="cuda").cpu().equal(causal_mask(L, S))
+
+
+def test_adjacency_mask_lets_a_target_see_its_sources():
+    edges = [(0, 1), (2, 1), (3, 3), (0, 1), (4, 0)]
+    for dtype in (torch.int64, torch.int32, torch.uint8):
+        mask = adjacency_mask(torch.tensor(edges, dtype=dtype).T, 6)
+        assert mask.equal(table(6, 6, lambda i, j: (j, i) in edges))
+
+
+def test_a_graph_without_edges_lets_nobody_see():
+    edge_index = torch.zeros(2, 0, dtype=torch.long)
+    assert adjacency_mask(edge_index, 3).equal(torch.zeros(3, 3, dtype=torch.bool))
+
+
+def test_attention_under_an_adjacency_mask_averages_the_neighbours():
+    x = normal(generator(), 4, D)
+    mask = adjacency_mask(torch.tensor([[0, 1, 3], [2, 2, 0]]), 4)
+    out = attention(x, x, x, mask)
+    torch.testing.assert_close(out[2:3], attention(x[2:3], x[:2], x[:2]))
+    torch.testing.assert_close(out[0], x[3])
+    assert not out[[1, 3]].any()
 
 
 def test_to_sdpa_gives_torch_the_same_tensor_and_the_same_meaning():
@@ -193,6 +216,13 @@ ERRORS = [
     (lambda: padding_mask(torch.tensor([-1, 2])), ValueError, "from -1 to 2"),
     (lambda: padding_mask(torch.tensor([1, 4]), 3), ValueError, "expected 0 to size=3"),
     (lambda: padding_mask(torch.tensor([0]), 0), ValueError, "got size=0"),
+    (lambda: adjacency_mask([[0], [1]], 2), TypeError, "edge_index is a list"),
+    (lambda: adjacency_mask(torch.zeros(2, 3), 2), TypeError, "edge_index is torch.float32"),
+    (lambda: adjacency_mask(torch.zeros(3, 2).long(), 2), ValueError, r"write edge_index\.T"),
+    (lambda: adjacency_mask(torch.zeros(2).long(), 2), ValueError, r"edge_index has shape \(2,\)"),
+    (lambda: adjacency_mask(torch.tensor([[0], [2]]), 2), ValueError, "from 0 to 2, expected 0 to"),
+    (lambda: adjacency_mask(torch.tensor([[0], [-1]]), 2), ValueError, "from -1 to 0"),
+    (lambda: adjacency_mask(torch.zeros(2, 3).long(), 0), ValueError, "got num_nodes=0"),
     (lambda: to_sdpa(None), TypeError, "mask is a NoneType"),
     (lambda: to_sdpa(torch.zeros(L, S)), TypeError, r"pass additive scores as bias="),
     (lambda: to_sdpa(causal_mask(L)[None]), ValueError, r"expected \(L, S\) or \(B, H, L, S\)"),

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from attnlib.data import TensorBatches
 from attnlib.training import (
+    _epoch,
     accuracy,
     best_device,
     cross_entropy,
@@ -334,8 +335,8 @@ def test_nan_in_the_input_is_an_error_with_its_epoch_and_batch():
 
 @pytest.mark.parametrize("spoil", SPOILS.values(), ids=SPOILS)
 def test_a_gpu_is_asked_once_an_epoch_and_the_batch_is_still_named(spoil, monkeypatch):
-    monkeypatch.setattr(loop, "_device", lambda model: torch.device("cuda"))
-    monkeypatch.setattr(loop, "_to", lambda batch, device: batch)
+    monkeypatch.setattr(loop, "device_of", lambda model: torch.device("cuda"))
+    monkeypatch.setattr(_epoch, "to_device", lambda batch, device: batch)
     run, calls = Run(), []
     loss_fn = spoiled(1, 2, spoil)
 
@@ -664,8 +665,8 @@ def test_the_schedulers_of_torch_survive_a_resume(tmp_path, make):
 
 
 def test_the_generator_of_a_gpu_is_kept_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_device", lambda model: torch.device("cuda", 1))
-    monkeypatch.setattr(loop, "_to", lambda batch, device: batch)
+    monkeypatch.setattr(loop, "device_of", lambda model: torch.device("cuda", 1))
+    monkeypatch.setattr(_epoch, "to_device", lambda batch, device: batch)
     on_the_gpu = torch.Generator()  # stands for the one that draws the dropout there
     monkeypatch.setattr(torch.cuda, "default_generators", (None, on_the_gpu))
 

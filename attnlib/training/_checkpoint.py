@@ -6,16 +6,27 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import torch
+from torch import nn
+
+from attnlib.training._processes import gather, is_first, process_count, unwrap, wait_for_all
 
 
 class Checkpoint:
     """The file that a run continues from: always whole, and read as data, never run as code."""
 
     def __init__(
-        self, path: Path, parts: dict, loaders: dict, device: torch.device, settings: dict
+        self,
+        path: Path,
+        model: nn.Module,
+        parts: dict,
+        loaders: dict,
+        device: torch.device,
+        settings: dict,
     ) -> None:
         self.path = path
-        self.parts = {name: part for name, part in parts.items() if part is not None}
+        self.model = model
+        self.parts = {"model": unwrap(model)}
+        self.parts |= {name: part for name, part in parts.items() if part is not None}
         # The generators that dropout and the order of the data are drawn from.
         drawn = {name: getattr(loader, "generator", None) for name, loader in loaders.items()}
         drawn["cpu"] = torch.default_generator
@@ -28,14 +39,24 @@ class Checkpoint:
         self.run["learning rate"] = str(optimizer.defaults.get("lr"))
         self.run["parameters"] = str([len(group["params"]) for group in optimizer.param_groups])
         self.run |= {name: str(value) for name, value in settings.items()}
-        for name, value in parts["model"].state_dict().items():
+        self.run["processes"] = str(process_count(model))
+        for name, value in self.parts["model"].state_dict().items():
             self.run[f"shape of {name}"] = str(list(getattr(value, "shape", [])))
 
     def save(self, history: list, best: dict | None) -> None:
-        """Replace the file; what stops the writing leaves the old one as it is."""
+        """Replace the file; what stops the writing leaves the old one as it is.
+
+        The first process writes for all, and each goes on when the file is there.
+        """
+        drawn = {name: each.get_state() for name, each in self.generators.items()}
+        random = gather(self.model, drawn)
+        if is_first(self.model):
+            self._write(history, best, random)
+        wait_for_all(self.model)
+
+    def _write(self, history: list, best: dict | None, random: list[dict]) -> None:
         content = {name: part.state_dict() for name, part in self.parts.items()}
-        content |= {"history": history, "best": best, "run": self.run}
-        content["random"] = {name: each.get_state() for name, each in self.generators.items()}
+        content |= {"history": history, "best": best, "run": self.run, "random": random}
         temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
         try:
             with open(temporary, "wb") as file:
@@ -72,6 +93,7 @@ class Checkpoint:
                 )
         for name, part in self.parts.items():
             part.load_state_dict(content[name])
-        for name in self.generators.keys() & content["random"].keys():
-            self.generators[name].set_state(content["random"][name])
+        drawn = content["random"][0 if is_first(self.model) else self.model.process_group.rank()]
+        for name in self.generators.keys() & drawn.keys():
+            self.generators[name].set_state(drawn[name])
         return content["history"], content["best"]

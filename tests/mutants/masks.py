@@ -46,4 +46,11 @@ MUTANTS = [
         "mask.expand(B, H, L, S).transpose(0, 1).reshape",
         BLOCKED,
     ),
+    Mutant(
+        "sources see their targets",
+        "masks",
+        "mask[target, source] = True",
+        "mask[source, target] = True",
+        "test_masks.test_adjacency_mask_lets_a_target_see_its_sources",
+    ),
 ]
