@@ -1,6 +1,10 @@
 """Every entry of the catalogue is complete, and the archives hold what it says."""
 
+import functools
 import re
+import tarfile
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +91,42 @@ def test_the_archive_states_the_licence_and_asks_for_the_citation_of_the_catalog
 def catalogue_readme() -> tuple[str, str]:
     inner = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
     return inner, "hutto_ICWSM_2014/_README_.txt"
+
+
+WORDS = {  # with which a licence begins, or that only it has
+    "Apache-2.0": "Apache License Version 2.0",
+    "BSD-2-Clause": "Redistribution and use in source and binary forms",
+    "BSD-3-Clause": "Redistribution and use in source and binary forms",
+    "GPL-3.0": "GNU GENERAL PUBLIC LICENSE Version 3",
+    "MIT": "Permission is hereby granted, free of charge",
+    "MIT, pictures CC-BY-4.0": "Licensed under the MIT License",
+    "MPL-2.0": "Mozilla Public License, version 2.0",
+    "NCSA": "Neither the names of",
+}
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("data_set", CATALOGUE, ids=names)
+def test_the_archive_holds_the_licence_of_the_entry(data_set):
+    texts = licences(fetch(data_set.archive))
+    assert any(WORDS[data_set.licence] in text for text in texts)
+    if data_set.licence.startswith("BSD"):
+        endorses = any("to endorse or promote products" in text for text in texts)
+        assert endorses == (data_set.licence == "BSD-3-Clause")
+
+
+@functools.cache
+def licences(path: Path) -> list[str]:
+    """The files of an archive that are called licence, with single spaces."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    else:
+        with tarfile.open(path) as archive:
+            members = archive.getnames()
+    found = [m for m in members if re.search(r"/LICENSE[^/]*(\.txt|\.md)?$", m)]
+    found = [m for m in found if path.suffix != ".whl" or ".dist-info/" in m]
+    return [" ".join(read(path, member).decode().split()) for member in found]
 
 
 def test_the_table_of_sets_cannot_be_changed():

@@ -16,8 +16,10 @@ from attnlib.data import (
     dialogue_acts,
     film_reviews,
     near_duplicates,
+    phone_reviews,
     reviews,
     sms_spam,
+    vader,
 )
 from attnlib.data.labelled import labelled_texts, word_pairs
 
@@ -172,3 +174,16 @@ def test_labels_are_the_right_way_round(name, word):
     data = real(name)
     has = torch.tensor([word in text.lower() for text in data.texts])
     assert data.labels[has].float().mean() < 0.6 * data.labels.float().mean()
+
+
+@pytest.mark.network
+def test_the_phone_is_tested_on_what_other_products_taught():
+    data = phone_reviews(neutral=None)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [2_834, 332, 529]
+    assert data.test.groups.unique().tolist() == list(range(176, 216))
+    assert not torch.isin(data.train.groups, data.validation.groups).any()
+    assert all(data.parts[i] == data.parts[j] for i, j in near_duplicates(data.texts))
+    assert torch.equal(data.scores, vader("amazon", neutral=None).scores)
+    phone = [("phone" in text.lower() or "nokia" in text.lower()) for text in data.test.texts]
+    assert sum(phone) > 200
+    assert phone_reviews(neutral=1.0).labels.shape == vader("amazon", neutral=1.0).labels.shape

@@ -37,6 +37,8 @@ EXCEPTIONS = {
     ("masks", "_checks"),  # every message is written in _checks, the lowest of the lowest
     ("recording", "viz"),  # AttentionMap.plot, inside the function: drawing is optional
 }
+EXTRAS = ["matplotlib", "sklearn", "tqdm", "IPython", "pypi_simple", "platformdirs", "babel"]
+EXTRAS += ["safetensors", "tokenizers", "transformers", "torch_geometric", "scipy"]
 PRINTERS = {"checker", "data.__main__"}  # to print is what they are for
 SEEDERS = {"checker._run"}  # answer and reference must draw alike; it puts the states back
 NEED_DATA = {"cache_folder", "fetch_set", "read_member"}  # as all that may raise DataUnavailable
@@ -139,7 +141,7 @@ def test_attnlib_works_without_any_extra():
     code = f"""
 import importlib, sys
 import torch, numpy
-for extra in ("matplotlib", "sklearn", "tqdm", "IPython", "pypi_simple", "platformdirs"):
+for extra in {EXTRAS}:
     sys.modules[extra] = None
 before = set(sys.modules)
 import attnlib

@@ -14,6 +14,7 @@ from torch import nn
 
 from attnlib.attention import AdditiveAttention, MultiHeadAttention
 from attnlib.functional import edge_softmax, masked_softmax
+from attnlib.graph import GATConv, GATv2Conv
 from attnlib.masks import causal_mask, padding_mask
 from attnlib.recording import (
     AttentionMap,
@@ -128,6 +129,19 @@ def test_relevance_is_the_positive_part_of_the_gradient_times_the_weights():
     assert maps["layers.1"].weights[:, :, 1:].abs().max() == 0  # the answer is about position 0
     assert not maps["layers.0"].weights.requires_grad
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("cls", [GATConv, GATv2Conv])
+def test_relevance_of_an_edge_is_what_it_brings_to_its_target_if_that_is_positive(cls):
+    conv, x = layer(cls, (F, 2, H)), normal(generator(), S, F)
+    edge_index = torch.tensor([[0, 1, 2, 3, 4, 5, 6], [1, 2, 1, 4, 1, 6, 1]])
+    [relevance] = gradient_weighted(conv, lambda: conv(x, edge_index)[1]).values()
+    with torch.no_grad():
+        _, (edges, weights) = conv(x, edge_index, return_attention_weights=True)
+        values = (conv.lin if cls is GATConv else conv.lin_l)(x).unflatten(1, (H, 2)).sum(2)
+    brought = (weights * values[edges[0]]).clamp(min=0) * (edges[1] == 1)[:, None]
+    torch.testing.assert_close(relevance.weights, brought)
+    assert brought.count_nonzero() >= 3
 
 
 def test_relevance_of_an_answer_that_is_the_weight_itself_is_the_weight():

@@ -16,7 +16,7 @@ from attnlib.data.knowledge import TripleSet, knowledge_graph
 from attnlib.data.labelled import TextSet
 from attnlib.data.ranking import RankingSet, ranked_pages
 from attnlib.data.recommendation import RatingSet, movielens
-from attnlib.data.reviews import chinese_reviews, film_reviews, sms_spam
+from attnlib.data.reviews import chinese_reviews, film_reviews, phone_reviews, sms_spam
 from attnlib.data.sentiment import SentimentSet, vader
 from attnlib.data.sequences import recordings
 from attnlib.data.series import TimeSeries, measurements
@@ -99,6 +99,7 @@ __all__ = [
     "mnist",
     "movielens",
     "near_duplicates",
+    "phone_reviews",
     "planted_lag_task",
     "planted_neighbour_task",
     "ranked_pages",

@@ -4,13 +4,19 @@ import csv
 import io
 import itertools
 import re
+from dataclasses import replace
+
+import torch
 
 from attnlib.data._parts import check_choice
 from attnlib.data.archives import read_member
 from attnlib.data.catalogue import fetch_set
 from attnlib.data.labelled import TextSet, labelled_texts, word_pairs
+from attnlib.data.sentiment import SentimentSet, vader
 
-__all__ = ["chinese_reviews", "film_reviews", "sms_spam"]
+__all__ = ["chinese_reviews", "film_reviews", "phone_reviews", "sms_spam"]
+
+_PHONE = range(176, 216)  # the reviews of the phone in the Amazon set
 
 
 def film_reviews(name: str) -> TextSet:
@@ -71,6 +77,34 @@ def chinese_reviews() -> TextSet:
         if len(line.strip()) > 3
     ]
     return labelled_texts(data_set.name, pairs, ("negative", "positive"), _character_pairs)
+
+
+def phone_reviews(*, neutral: float | None = 0.25) -> SentimentSet:
+    """Sentences of 40 reviews of one phone, to be judged by what other products taught.
+
+    The test part is the phone (Nokia 6610); training and validation are the reviews of the four
+    other products in `vader("amazon")`. No sentence on the phone is a near duplicate of another
+    product's. Words change their meaning with the product ("small" is good in a phone), which is
+    what the set is for. One product and about 530 sentences, before the neutral ones are left out:
+    give an interval.
+
+    Args:
+        neutral: rating units, as for `vader`.
+
+    Returns:
+        SentimentSet
+
+    Raises:
+        ValueError: a neutral band outside [0, 4).
+        DataUnavailable: the archive is not in the cache and cannot be had.
+
+    Reference: Hutto & Gilbert 2014, "VADER: A parsimonious rule-based model for sentiment analysis
+    of social media text", ICWSM; Hu & Liu 2004, "Mining and summarizing customer reviews"
+    """
+    data = vader("amazon", neutral=neutral)
+    phone = torch.isin(data.groups, torch.tensor(_PHONE))
+    parts = (data.parts == 1).long().masked_fill(phone, 2)
+    return replace(data, name="vader-amazon phone", parts=parts)
 
 
 def sms_spam() -> TextSet:

@@ -123,6 +123,10 @@ def date_pairs(
         ImportError: Babel is not installed.
         ValueError: count below 1 or above 36,525, or a language that Babel does not know.
         TypeError: count is not an int.
+
+    >>> dates = date_pairs(3, "en", "fr", generator=torch.Generator().manual_seed(0))
+    >>> dates.sources[1], dates.targets[1]
+    ('8/13/08', '13 août 2008')
     """
     check_positive("date_pairs", count=count)
     if count > _DAYS:

@@ -99,6 +99,11 @@ class Convolution(nn.Module):
         # Weights are found in float32 at least: exp enlarges the rounding of half precision.
         weights = edge_weights(scores, edges.target).to(values.dtype)
         del scores  # of a large graph, tensors (E, H) take most of the memory
+        shown = None
+        if return_attention_weights:
+            # The output is computed from what is returned, so that it has a gradient to ask for.
+            shown = edges.unsorted(weights)
+            weights = shown.index_select(0, edges.order)
         kept = dropout(weights, self.dropout, self.training)
         heads = neighbour_sum(kept, values, edges.target, edges.source)
         out = heads.flatten(1) if self.concat or self.heads == 1 else heads.mean(1)
@@ -107,7 +112,7 @@ class Convolution(nn.Module):
         if self.bias is not None:
             out = out + self.bias.to(out.dtype)
         if return_attention_weights:
-            return out, (edges.edge_index, edges.unsorted(weights))
+            return out, (edges.edge_index, shown)
         return out
 
     def _nodes(self, owner: str, x: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

@@ -130,7 +130,6 @@ def _by_head(side: Side, heads: int) -> ByHead:
     return ByHead(*(part.to(dtype) for part in (neighbours, pointer, take, back)))
 
 
-@torch.compiler.disable  # the number of edges that stay depends on data, and so does the look-up
 def edges_of(
     owner: str, edge_index: Tensor, num_sources: int, num_targets: int, add_self_loops: bool
 ) -> Edges:
