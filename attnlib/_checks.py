@@ -115,8 +115,10 @@ def check_attention_inputs(
             f"{owner}: key has {key.shape[-2]} positions and value has {value.shape[-2]}, "
             f"expected one value a key; pass both from the same sequence"
         )
-    try:
-        lead = torch.broadcast_shapes(*(tensor.shape[:-2] for tensor in tensors.values()))
+    leads = [tensor.shape[:-2] for tensor in tensors.values()]
+    try:  # broadcast_shapes takes as long as a small product
+        alike = all(lead == leads[0] for lead in leads)
+        lead = leads[0] if alike else torch.broadcast_shapes(*leads)
     except RuntimeError:
         shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
         raise ValueError(

@@ -1,1 +1,1 @@
-"""How fast and how large: ratios against named peers, measured side by side. Nothing here is a test."""
+"""How fast and how large: ratios against named peers, measured side by side; nothing is a test."""

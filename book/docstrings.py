@@ -1,7 +1,8 @@
 """The library's docstrings as reStructuredText, so that autodoc can print them.
 
-The docstrings are written to be read in a terminal: plain text, `code` in single backticks, formulas
-on lines of their own, and the sections Args, Returns, Yields, Raises, Differs from, Reference.
+The docstrings are written to be read in a terminal: plain text, `code` in single backticks,
+formulas on lines of their own, and the sections Args, Returns, Yields, Raises, Differs from,
+Reference.
 """
 
 import re
@@ -38,9 +39,13 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
     """Paragraphs; a heading keeps what is indented below it, empty lines included."""
     block: list[str] = []
     for line in [*lines, ""]:
-        inside = block and HEADING.fullmatch(block[0]) and (not line.strip() or line.startswith(" "))
-        if line.strip() and (inside or not block or block[-1].strip()) and not (
-            block and HEADING.fullmatch(line)
+        inside = (
+            block and HEADING.fullmatch(block[0]) and (not line.strip() or line.startswith(" "))
+        )
+        if (
+            line.strip()
+            and (inside or not block or block[-1].strip())
+            and not (block and HEADING.fullmatch(line))
         ):
             block.append(line)
         elif inside and not line.strip():
@@ -70,7 +75,7 @@ def _convert_block(block: list[str]) -> list[str]:
     if name.startswith("Reference"):
         return [f"*{name}:* {_escape(' '.join([rest, *body]).strip())}"]
     if name.startswith("Differs"):
-        text = [f"   {line}" if line else "" for line in _paragraph(body)]
+        text = [f"   {line}" if line else "" for line in _paragraph([rest] * bool(rest) + body)]
         return [f".. admonition:: {_escape(name)}", "", *text]
     if name in ("Returns", "Yields"):
         return [f":{name.lower()}: {_escape(' '.join([rest, *body]).strip())}"]
@@ -84,7 +89,7 @@ def _paragraph(block: list[str]) -> list[str]:
         formula = FORMULA.fullmatch(line.strip()) is not None
         before = bool(out) and out[-1].startswith("    ")
         if formula and not before:
-            out += ["", "::", ""] if out else ["::", ""]
+            out += ["", ".. code-block:: text", ""]
         if before and not formula:
             out.append("")
         out.append(f"    {line.strip()}" if formula else _escape(line.strip()))

@@ -9,6 +9,7 @@ import itertools
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 
@@ -29,20 +30,25 @@ class Mutant:
     caught_by: str
 
 
+@cache
+def sources() -> dict[Path, str]:
+    folder = ROOT / "attnlib"
+    return {f.relative_to(folder): f.read_text(encoding="utf-8") for f in folder.rglob("*.py")}
+
+
 def plant(folder: Path, package: str, mutant: Mutant | None = None) -> None:
-    """Write a copy of attnlib under another name, with a bug in it if there is one."""
-    for file in (ROOT / "attnlib").rglob("*.py"):
-        place = file.relative_to(ROOT / "attnlib")
-        text = file.read_text(encoding="utf-8")
-        if (
-            mutant is not None
-            and place.with_suffix("").as_posix().replace("/", ".") == mutant.module
-        ):
+    """Write a copy of attnlib under another name, with a bug in it if there is one.
+
+    The front door of the copy stays empty, so that a test imports only the modules it names.
+    """
+    for place, text in sources().items():
+        if mutant is not None and ".".join(place.with_suffix("").parts) == mutant.module:
             assert text.count(mutant.original) == 1, mutant.original
             text = text.replace(mutant.original, mutant.planted)
         target = folder / package / place
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text.replace("attnlib", package), encoding="utf-8")
+    (folder / package / "__init__.py").write_text("")
 
 
 def copied_test(folder: Path, package: str, name: str) -> FunctionType:

@@ -200,13 +200,28 @@ def test_autocast_takes_the_fast_way_of_its_dtype(size):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dropout_is_left_to_torch(dtype):
+@pytest.mark.parametrize("masked", [False, True])
+def test_dropout_drops_the_weights_alike_whether_they_are_asked_for_or_not(masked, dtype):
     leaves = inputs(B, H, dtype=dtype)
+    hidden = coin(generator(5), LONG, MANY) if masked else None
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        ours = attention(*leaves, dropout_p=0.5)
+        ours = attention(*leaves, hidden, causal=True, dropout_p=0.5)
         torch.manual_seed(0)
-        theirs = F.scaled_dot_product_attention(*leaves, dropout_p=0.5)
+        theirs, _ = attention(*leaves, hidden, causal=True, dropout_p=0.5, need_weights=True)
+    assert ours.equal(theirs)
+
+
+def test_dropout_under_autocast_rounds_no_scores():
+    wide = inputs(7, dtype=torch.float32)
+    query, key, value = (30 * wide[0], wide[1], wide[2])
+    rounded = [x.detach().bfloat16() for x in (query, key, value)]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16):
+            ours = attention(query, key, value, dropout_p=0.5)
+        torch.manual_seed(0)
+        theirs = attention(*rounded, dropout_p=0.5)
     assert ours.equal(theirs)
 
 

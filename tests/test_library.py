@@ -52,7 +52,6 @@ SHOWN_OTHERWISE = (
     "data.catalogue",
     "data.sentiment",
     "data.splits",
-    "data.synthetic",
     "data.text",
     "training",
 )

@@ -1,11 +1,14 @@
 """The papers around the code say what is true: versions, commands, links, examples, pictures."""
 
 import contextlib
+import importlib
+import inspect
 import io
 import re
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -13,7 +16,9 @@ import pytest
 import torch.nn.functional as F
 import yaml
 
+import attnlib
 from attnlib.checker import CheckFailed, check
+from book.docstrings import convert
 from book.pictures import TARGET, picture
 
 ROOT = Path(__file__).parents[1]
@@ -233,6 +238,70 @@ def test_example_of_a_hint_is_what_the_checker_says(monkeypatch, tmp_path):
     with pytest.raises(CheckFailed) as failure:
         exec(answer, names)
     assert str(failure.value).startswith(shown.rstrip())
+
+
+# ---------------------------------------------------------------- API
+
+
+def test_api_pages_document_every_part_of_the_library_once():
+    pages = sorted((ROOT / "chapters" / "appendix" / "api").glob("*.md"))
+    named = [
+        part
+        for page in pages
+        for part in re.findall(r"automodule:: attnlib\.(\w+)$", page.read_text(), re.M)
+    ]
+    parts = {path.stem for path in (ROOT / "attnlib").iterdir() if path.stem[0] != "_"}
+    assert sorted(named) == sorted(parts)
+
+
+def test_names_of_the_swap_tables_exist():
+    rows = re.findall(
+        r"(?m)^\| `?([^|]+?)`? \| `([\w.]+)` \| ", read("chapters/appendix/api/index.md")
+    )
+    assert len(rows) >= 10
+    for theirs, ours in rows:
+        assert hasattr(attnlib, ours.removeprefix("attnlib.")), ours
+        module, _, name = theirs.rpartition(".")
+        if module.startswith("torch") and " " not in module:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # PyG's own
+                assert hasattr(importlib.import_module(module), name), theirs
+
+
+def test_docstrings_become_markup_that_says_the_same():
+    text = """Mean of `x` over y_i and *z*.
+
+    mean_i = sum_j x_ij / n
+    An empty row gives 0.
+
+    Args:
+        x: (B, S) numbers
+            in metres.
+        y, z: (B,) others.
+
+    Raises:
+        ValueError: no `x`.
+
+    Differs from numpy.mean: it is ours.
+
+    Reference: Student 1908, arXiv:1706.03762
+
+    >>> 1 + 1
+    2
+    """
+    lines = convert(inspect.cleandoc(text).splitlines())
+    for line in (
+        r"Mean of ``x`` over y\_i and \*z\*.",
+        "    mean_i = sum_j x_ij / n",
+        ":param x: (B, S) numbers in metres.",
+        ":param y, z: (B,) others.",
+        ":raises ValueError: no ``x``.",
+        ".. admonition:: Differs from numpy.mean",
+        "   it is ours.",
+        "*Reference:* Student 1908, `arXiv:1706.03762 <https://arxiv.org/abs/1706.03762>`__",
+        ">>> 1 + 1",
+    ):
+        assert line in lines
 
 
 # ---------------------------------------------------------------- glossary and picture

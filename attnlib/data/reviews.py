@@ -28,8 +28,8 @@ def film_reviews(name: str) -> TextSet:
     Near duplicates are found by their first 40 words. Cut long reviews with `max_length` of
     `Vocabulary.encode`, and say so.
 
-    "rotten": 8,530 sentences of about 20 words, half of them positive. Many of them are also in
-    `vader("movies")`: do not train on one and test on the other.
+    "rotten": 8,530 sentences of about 20 words, half of them positive. All but 45 of them are also
+    in `vader("movies")`, with a finer rating: do not train on one and test on the other.
 
     Args:
         name: "imdb" or "rotten".

@@ -121,8 +121,8 @@ def stock_graph() -> StockGraph:
 
     The stocks are those that were in the index and traded through all ten years, so none of them
     failed in 2008 (survivorship bias). The last column of the file, USDOLLAR, is what cash earned
-    and is left out here. Two of the largest returns, FIS on 3 July 2008 and MRO on 1 July 2011, are of days
-    on which a part of the company was split off: they are errors of adjustment, not gains.
+    and is left out here. Two of the largest returns, FIS on 3 July 2008 and MRO on 1 July 2011, are
+    of days on which a part of the company was split off: errors of adjustment, not gains.
 
     The industries are those of 2025, matched by ticker symbol: later knowledge, and none for the
     stocks that have since left or changed their symbol (120 of 431, without an edge).

@@ -70,7 +70,7 @@ def cast_as_torch_does(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return tuple(x if x.dtype == torch.float64 else x.to(dtype) for x in tensors)
 
 
-def _plain_dtypes(kind: str) -> AbstractContextManager:
+def plain_dtypes(kind: str) -> AbstractContextManager:
     """Autocast off: it has done its work, and would round what a kernel keeps in float32."""
     return torch.autocast(kind, enabled=False) if _autocasts(kind) else nullcontext()
 
@@ -82,7 +82,7 @@ def _autocasts(kind: str) -> bool:
 class _Run(torch.autograd.Function):
     @staticmethod
     def forward(ctx, kernel, query, key, value, mask, bias):
-        with _plain_dtypes(query.device.type):
+        with plain_dtypes(query.device.type):
             context, kept = kernel.forward(query, key, value, mask, bias)
         ctx.kernel = kernel
         ctx.save_for_backward(query, key, value, mask, bias, *kept)
@@ -91,7 +91,7 @@ class _Run(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         inputs, kept = ctx.saved_tensors[:5], ctx.saved_tensors[5:]
-        with _plain_dtypes(gradient.device.type):
+        with plain_dtypes(gradient.device.type):
             if torch.is_grad_enabled():  # create_graph=True: the gradient will be differentiated
                 gradients = _by_reference(ctx, inputs, gradient)
             else:

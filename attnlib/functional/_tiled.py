@@ -72,7 +72,9 @@ class Tiled:
                 weights = self.weights(q, k, term, scale, mask, bias)
                 of_weights = torch.bmm(sent, v.mT)
                 # weights * (of_weights - their weighted mean), in one pass over the tile
-                of_scores = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+                of_scores = torch._softmax_backward_data(
+                    of_weights, weights, -1, weights.dtype, grad_input=of_weights
+                )
                 of_query[heads, rows].baddbmm_(of_scores, k, beta=0, alpha=self.scale)
                 _add_product(sums[0][:, keys], of_scores.mT, q, scale)
                 _add_product(sums[1][:, keys], weights.mT, sent)
@@ -95,9 +97,9 @@ class Tiled:
         """Softmax of a tile of scores; zeros in rows where mask or bias hide everything."""
         scores = _scores(query, key, term, scale)
         if mask is None and bias is None:
-            return torch.softmax(scores, -1)
+            return torch.softmax(scores, -1, out=scores)
         empty = scores.amax(-1, keepdim=True) == -torch.inf
-        return torch.softmax(scores, -1).masked_fill_(empty, 0.0)
+        return torch.softmax(scores, -1, out=scores).masked_fill_(empty, 0.0)
 
     def groups(self, query, key, mask, bias) -> Iterator[tuple[slice, Iterator]]:
         """Groups of heads, and the tiles of each: queries, the keys they may see, what is added."""

@@ -17,8 +17,16 @@ from attnlib._checks import (
     check_mask,
     check_probability,
 )
+from attnlib._dropout import dropout
 from attnlib.functional._flash import Flash
-from attnlib.functional._kernels import cast_as_torch_does, default_scale, kernels_run, run
+from attnlib.functional._kernels import (
+    cast_as_torch_does,
+    default_scale,
+    kernels_run,
+    plain_dtypes,
+    run,
+)
+from attnlib.functional._short import Short
 from attnlib.functional._tiled import Tiled
 from attnlib.masks import causal_mask
 
@@ -105,7 +113,7 @@ def attention_weights(
     shape = check_attention_inputs("attention_weights", query, key, None, causal)
     check_mask("attention_weights", mask, shape)
     check_bias("attention_weights", bias, shape)
-    return _weights(query, key, _with_causal(mask, causal, shape, query.device), bias, scale)
+    return _weights(query, key, mask, bias, causal, scale)
 
 
 def attention(
@@ -135,8 +143,8 @@ def attention(
         bias: broadcastable to (..., L, S), added to the scores after scaling.
         causal: also apply `causal_mask(L, S)`, aligned at the last query and key.
         scale: factor of the scores; 1 / sqrt(D) when omitted.
-        dropout_p: probability of dropping a weight, in [0, 1), applied whenever it is above 0;
-            modules pass 0 in evaluation mode.
+        dropout_p: probability of dropping a weight, in [0, 1), applied whenever it is above 0 (on
+            a CPU rounded to 1 / 65536); modules pass 0 in evaluation mode.
         need_weights: also return the weights, as they are before dropout.
 
     Returns:
@@ -160,16 +168,19 @@ def attention(
     check_bias("attention", bias, shape)
     check_probability("attention", "dropout_p", dropout_p)
     if need_weights:
-        mask = _with_causal(mask, causal, shape, query.device)
-        weights = _weights(query, key, mask, bias, scale)
-        kept = F.dropout(weights, dropout_p) if dropout_p > 0.0 else weights
-        return kept @ value, weights
+        weights = _weights(query, key, mask, bias, causal, scale)
+        return dropout(weights, dropout_p, True) @ value, weights
     query, key, value = cast_as_torch_does((query, key, value))
     scale = default_scale(query, scale)
     if bias is not None:
         bias = torch.atleast_2d(bias.to(query.dtype))  # as many dimensions as the kernel asks for
     if query.device.type == "cpu" and dropout_p == 0.0:
         return _on_a_cpu(query, key, value, mask, bias, causal, scale)
+    if query.device.type == "cpu":
+        # With dropout torch too keeps the weights, and it draws random numbers slowly.
+        with plain_dtypes("cpu"):
+            weights = _weights(query, key, mask, bias, causal, scale)
+            return dropout(weights, dropout_p, True) @ value
     return _by_torch(query, key, value, mask, bias, causal, scale, dropout_p)
 
 
@@ -178,8 +189,7 @@ def _on_a_cpu(query, key, value, mask, bias, causal, scale) -> Tensor:
     L, S = query.shape[-2], key.shape[-2]
 
     def open_sum(query, key, value, mask, bias):
-        mask = _with_causal(mask, causal, (L, S), query.device)
-        return _weights(query, key, mask, bias, scale) @ value
+        return _weights(query, key, mask, bias, causal, scale) @ value
 
     if not kernels_run():
         # torch's kernel has no rule for some transforms; the compiler knows best what to do.
@@ -190,20 +200,17 @@ def _on_a_cpu(query, key, value, mask, bias, causal, scale) -> Tensor:
     alike = lead == key.shape[:-2] == value.shape[:-2]
     if not alike or not query.dtype == key.dtype == value.dtype:
         return _by_torch(query, key, value, mask, bias, causal, scale)
+    grad = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
+    bare = mask is None and bias is None
+    kernel = None
     if query.dtype == torch.bfloat16:
         # torch's kernel gains nothing from bfloat16; products of tiles are several times faster.
         kernel = Tiled(tuple(lead), scale, causal, None, open_sum)
+    elif grad and bare and query.dtype == torch.float32 and max(L, S) <= SHORT:
+        kernel = Short(tuple(lead), scale, causal, open_sum)
+    if kernel is not None:
         flat = (x.reshape(math.prod(lead), *x.shape[-2:]) for x in (query, key, value))
         return run(kernel, *flat, mask, bias).reshape(*lead, L, value.shape[-1])
-    grad = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
-    bare = mask is None and bias is None
-    if bare and query.dtype == torch.float32 and max(L, S) <= (SHORT if grad else SHORT // 2):
-        # So few weights stay in the cache: two plain products do less than torch's kernel, which
-        # in training computes the weights twice.
-        scores = (query * scale) @ key.mT
-        if causal:
-            scores = scores + scores.new_full((L, S), -torch.inf).triu(S - L + 1)
-        return torch.softmax(scores, -1) @ value
     if grad and _torch_would_take_flash(query, value, mask, bias):
         term, square = _merged(mask, bias, causal, (L, S), query.device)
         if term is not None and term.dtype == torch.bool:
@@ -243,17 +250,21 @@ def _merged(mask, bias, causal, shape, device) -> tuple[Tensor | None, bool]:
     return bias if mask is None else bias.masked_fill(~mask, -torch.inf), square
 
 
-def _weights(
-    query: Tensor, key: Tensor, mask: Tensor | None, bias: Tensor | None, scale: float | None
-) -> Tensor:
+def _weights(query, key, mask, bias, causal, scale) -> Tensor:
+    L, S = query.shape[-2], key.shape[-2]
     scale = default_scale(query, scale)
     # Scores of half precision would be rounded to 3 digits before exp enlarges the error: like
     # torch's kernel we keep them in float32. The query is scaled before the product because
     # query key^T may overflow where the scaled product does not.
     wide = torch.promote_types(query.dtype, torch.float32)
     scores = (query.to(wide) * scale) @ key.to(wide).transpose(-2, -1)
+    if mask is None and bias is None:  # no row is empty, which is dear to look after
+        if causal:
+            scores = scores + scores.new_full((L, S), -torch.inf).triu(S - L + 1)
+        return torch.softmax(scores, -1).to(query.dtype)
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
+    mask = _with_causal(mask, causal, (L, S), query.device)
     return _masked_softmax(scores, mask).to(query.dtype)
 
 

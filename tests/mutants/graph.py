@@ -62,8 +62,8 @@ MUTANTS = [
     Mutant(
         "graph weights after dropout",
         "graph._convolution",
-        "edges.unsorted(weights)",
-        "edges.unsorted(kept)",
+        "(edges.edge_index, shown)",
+        "(edges.edge_index, edges.unsorted(kept))",
         "test_graph_convolution."
         "test_dropout_drops_weights_scales_up_the_rest_and_returns_them_before_it",
     ),

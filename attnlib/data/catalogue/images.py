@@ -58,7 +58,7 @@ IMAGES: tuple[DataSet, ...] = (
     ),
     DataSet(
         name="emoji-names",
-        title="Names of emoji in 13 languages",
+        title="Names of emoji in 14 languages",
         rows=5_244,
         content=("one emoji and its short name in each language, made from the Unicode names"),
         unit="text",
