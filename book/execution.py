@@ -16,7 +16,13 @@ from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 
 # An output depends on these files as well as on the notebook's own code.
-SOURCES = ("attnlib/**/*.py", "exercises/checks/**/*.py", "constraints.txt")
+SOURCES = (
+    "attnlib/**/*.py",
+    "benchmarks/**/*.py",
+    "benchmarks/results/*.json",
+    "exercises/checks/**/*.py",
+    "constraints.txt",
+)
 
 # What kernels inherit: no progress bars in pages, and the reader's own progress left alone.
 KERNELS = {

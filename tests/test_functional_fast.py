@@ -91,6 +91,15 @@ def test_many_tiles_of_long_rows_are_exact(causal):
         near(got, want, torch.bfloat16)
 
 
+@pytest.mark.parametrize("causal", [False, True])
+def test_many_heads_of_short_rows_are_exact(causal):
+    leaves = inputs(43, length=97, size=101, dtype=torch.float32)  # 26 of them at a time
+    ours, theirs = attention(*leaves, causal=causal), exact(leaves, causal=causal)
+    near(ours, theirs, torch.float32)
+    for got, want in zip(gradients(ours, leaves), gradients(theirs, leaves), strict=True):
+        near(got, want, torch.float32)
+
+
 def test_large_scores_keep_their_digits_in_half_precision():
     """Scores of some hundreds, rounded to 3 digits, would be off by 1 and weights by a factor."""
     query, key, value = (x.detach() for x in inputs(7, dtype=torch.bfloat16))

@@ -14,7 +14,6 @@ SCORES = "scores = (query.to(wide) * scale) @ key.to(wide).transpose(-2, -1)"
 HIDE = "scores = scores.masked_fill(~mask, -torch.inf)"
 ROWS = "return torch.softmax(scores.masked_fill(empty, 0.0), dim).masked_fill(empty, 0.0)"
 WEIGHTS = "return _masked_softmax(scores, mask).to(query.dtype)"
-KERNEL = "attn_mask=term, dropout_p=dropout_p, is_causal=square, scale=scale"
 SQUARE = "square = causal and mask is None and bias is None and shape[0] == shape[1]"
 
 EXACT = "test_functional_fast.test_every_way_is_exact_in_value_and_gradient"
@@ -160,29 +159,57 @@ MUTANTS = [
     Mutant(
         "weights after dropout",
         "functional.dense",
-        "kept @ value, weights",
-        "kept @ value, kept",
+        "return dropout(weights, dropout_p, True) @ value, weights",
+        "weights = dropout(weights, dropout_p, True)\n        return weights @ value, weights",
         BEFORE,
     ),
     Mutant(
         "dropout ignored with weights",
         "functional.dense",
-        "kept = F.dropout(weights, dropout_p) if dropout_p > 0.0 else weights",
-        "kept = weights",
+        "return dropout(weights, dropout_p, True) @ value, weights",
+        "return weights @ value, weights",
         DROPOUT,
     ),
     Mutant(
-        "dropout ignored by the kernel",
+        "dropout ignored without weights",
         "functional.dense",
-        KERNEL,
-        KERNEL.replace("dropout_p=dropout_p", "dropout_p=0.0"),
+        "            return dropout(weights, dropout_p, True) @ value\n",
+        "            return weights @ value\n",
         DROPOUT,
+    ),
+    Mutant(
+        "scores of dropped weights rounded by autocast",
+        "functional.dense",
+        'with plain_dtypes("cpu"):',
+        "if True:",
+        "test_functional_fast.test_dropout_under_autocast_rounds_no_scores",
     ),
     Mutant(
         "short triangle one too wide",
+        "functional._short",
+        ".triu(S - L + 1)",
+        ".triu(S - L + 2)",
+        EXACT,
+    ),
+    Mutant(
+        "triangle of the weights one too wide",
         "functional.dense",
         ".triu(S - L + 1)",
         ".triu(S - L + 2)",
+        LOOP,
+    ),
+    Mutant(
+        "only the first heads of short rows",
+        "functional._short",
+        "for start in range(0, len(weights), size)",
+        "for start in range(0, 1, size)",
+        "test_functional_fast.test_many_heads_of_short_rows_are_exact",
+    ),
+    Mutant(
+        "short rows forget the scale of the gradient",
+        "functional._short",
+        "key[heads], beta=0, alpha=self.scale)",
+        "key[heads], beta=0)",
         EXACT,
     ),
     Mutant(
