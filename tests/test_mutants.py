@@ -3,7 +3,9 @@
 import importlib
 import itertools
 import pkgutil
+import sys
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import mutants
@@ -23,18 +25,25 @@ BROKEN = (ImportError, NameError, SyntaxError)  # a bug must be wrong, not unabl
 counter = itertools.count()
 
 
-@pytest.fixture
-def copied(tmp_path, monkeypatch):
-    """Loads the test of a name, reading a copy of attnlib with a bug in it."""
+@contextmanager
+def planted(folder, mutant=None):
+    """Loads the test of a name, reading a copy of attnlib with a bug in it if there is one."""
     package = f"planted_{next(counter)}_"
-    monkeypatch.syspath_prepend(tmp_path)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        plant(folder, package, mutant)
+        yield lambda name: copied_test(folder, package, name)
+    finally:
+        sys.path.remove(str(folder))
+        forget(package)
 
-    def load(name, mutant=None):
-        plant(tmp_path, package, mutant)
-        return copied_test(tmp_path, package, name)
 
-    yield load
-    forget(package)
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    """One copy without a bug serves all tests."""
+    with planted(tmp_path_factory.mktemp("sound")) as load:
+        yield load
 
 
 def first_failure(test):
@@ -47,15 +56,16 @@ def first_failure(test):
 
 
 @pytest.mark.parametrize("name", sorted({mutant.caught_by for mutant in MUTANTS}))
-def test_a_copy_without_a_bug_passes(name, copied):
-    failure = first_failure(copied(name))
+def test_a_copy_without_a_bug_passes(name, sound):
+    failure = first_failure(sound(name))
     if failure is not None:
         raise failure
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.breaks)
-def test_a_planted_bug_is_caught(mutant, copied):
-    failure = first_failure(copied(mutant.caught_by, mutant))
+def test_a_planted_bug_is_caught(mutant, tmp_path):
+    with planted(tmp_path, mutant) as load:
+        failure = first_failure(load(mutant.caught_by))
     assert failure is not None, f"{mutant.caught_by} does not notice: {mutant.breaks}"
     assert not isinstance(failure, BROKEN)
 

@@ -178,6 +178,11 @@ early_stopping = Exercise(
         "You return the epoch at which training stops as the best. The weights of the best epoch "
         "were kept, patience epochs earlier.": _stopping_departs(answer="last"),
         "Epochs are counted from 1 here; yours begin at 0.": _stopping_departs(answer="index"),
+        "You look through the whole list. Training cannot know the losses of epochs that it does "
+        "not run: walk from epoch to epoch and stop.": lambda losses, patience: (
+            losses.index(min(losses)) + 1,
+            len(losses),
+        ),
     },
     hints=(
         "Keep two things: the best loss so far, and the epoch it came from.",
