@@ -17,7 +17,7 @@ __all__ = ["dense", "growth", "main", "windowed"]
 
 B, H, D = 8, 8, 64
 WINDOW, SERIES = 256, 8192
-LENGTHS = (128, 256, 512, 1024, 2048, 4096, 8192)
+LENGTHS = (128, 512, 2048, 8192)
 
 
 def ours(query, key, value, causal):
@@ -58,15 +58,10 @@ def step(
 
     leaves, sent = [numbers(backward) for _ in range(3)], numbers()
 
-    def once(leaves: list[Tensor], sent: Tensor) -> object:
+    def call() -> object:
         context = attend(*leaves, causal)
         return torch.autograd.grad(context, leaves, sent) if backward else context
 
-    def call() -> object:
-        return once(leaves, sent)
-
-    # What is loaded or set up once is not this call's memory: a small one of the same way first.
-    once([x[:1, :1, :256] for x in leaves], sent[:1, :1, :256])
     return call
 
 
@@ -94,17 +89,16 @@ def cases() -> Iterator[tuple[bool, bool, str]]:
             yield causal, backward, f"{'causal' if causal else 'full'}, {name}"
 
 
-def dense(dtype: str, lengths: tuple[int, ...] = LENGTHS, rounds: int = 9) -> list[Row]:
+def dense(dtype: str, lengths: tuple[int, ...] = LENGTHS) -> list[Row]:
     """`attention` against torch's kernel at several lengths.
 
     Args:
         dtype: "float32" or "bfloat16".
-        lengths: N, each with B 8 and H 8; from 4,096 with B 1, to end in minutes.
-        rounds: how often each is timed.
+        lengths: N, with B 8 and H 8. Long ones have B 1 and fewer rounds, to end in minutes.
     """
     rows = []
     for length in lengths:
-        batch = B if length < 4096 else 1
+        batch, rounds = (B, 9) if length < 2048 else (1, 5 if length < 8192 else 3)
         for causal, backward, name in cases():
             if dtype == "bfloat16":
                 time, memory = 0.7, 1.1
@@ -132,7 +126,7 @@ def windowed(dtype: str, rounds: int = 5) -> list[Row]:
     return rows
 
 
-def growth(lengths: tuple[int, ...] = (2048, 4096, 8192), rounds: int = 5) -> dict[str, float]:
+def growth(lengths: tuple[int, ...] = (2048, 4096, 8192), rounds: int = 3) -> dict[str, float]:
     """Exponent of time in the length of each way, forward and backward: 2 is a square, 1 a line.
 
     Args:

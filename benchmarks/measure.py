@@ -23,8 +23,8 @@ import torch
 __all__ = ["Row", "compare", "machine", "peak_memory", "save", "slope", "table"]
 
 RESULTS = Path(__file__).parent / "results"
-# glibc keeps freed memory for later, and what a call takes from that hoard cannot be seen. So in the
-# process that is measured every larger block comes from the system and goes back when freed.
+# glibc keeps freed memory for later, and what a call takes from that hoard cannot be seen. So where
+# memory is measured every larger block comes from the system, and goes back when it is freed.
 NO_HOARD = {
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
@@ -108,8 +108,8 @@ def peak_memory(build: Callable, *arguments: object) -> int:
     In a fresh process, so that nothing is left over from other work.
 
     Args:
-        build: a function of a module (not a lambda) that makes the inputs, warms up on small ones
-            and returns the call to measure.
+        build: a function of a module (not a lambda) that makes the inputs and returns the call to
+            measure. The call is made twice and must leave nothing behind, such as gradients.
         arguments: what `build` is given: numbers and texts.
 
     Returns:
@@ -137,6 +137,7 @@ def peak_memory(build: Callable, *arguments: object) -> int:
 def _measure_peak(pipe, threads: int, build: Callable, arguments: tuple) -> None:
     torch.set_num_threads(threads)
     call = build(*arguments)
+    call()  # what is loaded, compiled or cached once is not this call's memory
     if torch.cuda.is_available():
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

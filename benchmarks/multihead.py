@@ -1,4 +1,4 @@
-"""MultiHeadAttention against torch's layer, and decoding through the cache against recomputing.
+"""MultiHeadAttention against torch's layer: a training step of self-attention.
 
 python -m benchmarks.multihead
 """
@@ -9,14 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from attnlib.attention import MultiHeadAttention
-from attnlib.transformer import LanguageModel
 from benchmarks.measure import Row, compare, peak_memory, save
 
-__all__ = ["decoding", "main", "training"]
+__all__ = ["main", "training"]
 
 SIZES = [(64, 32, 128, 4), (8, 128, 256, 4), (8, 512, 512, 8)]  # B, N, F, H
 LAYERS = ("MultiHeadAttention", "nn.MultiheadAttention")
-PROMPT = 16
 
 
 def training(device: str = "cpu") -> list[Row]:
@@ -77,90 +75,26 @@ def step(
     parameters = list((ours if layer == LAYERS[0] else theirs).parameters())
 
     def run() -> tuple[Tensor, Tensor]:
-        for leaf in (x, *parameters):
-            leaf.grad = None
         with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             if layer == LAYERS[0]:
                 output = ours(x, causal=causal)
             else:
                 output, _ = theirs(x, x, x, need_weights=False, attn_mask=hidden, is_causal=causal)
         output.backward(gradient.to(output.dtype))
-        return output, x.grad
+        of_input = x.grad
+        for leaf in (x, *parameters):
+            leaf.grad = None
+        return output, of_input
 
-    run()  # warm up
     return run
-
-
-def decoding(new: int = 512, device: str = "cpu") -> list[Row]:
-    """Greedy decoding of a small language model, token after token.
-
-    Args:
-        new: tokens to write after the prompt.
-        device: where it runs.
-
-    Returns:
-        A row for a batch of 1 and one for a batch of 8.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = LanguageModel(65, 128, 4, num_layers=4, max_len=PROMPT + new).to(device).eval()
-    rows = []
-    for batch in (1, 8):
-        prompt = torch.arange(PROMPT, device=device).expand(batch, -1)
-        calls = {
-            "through the cache": lambda prompt=prompt: cached(model, prompt, new),
-            "recomputing": lambda prompt=prompt: recomputed(model, prompt, new),
-        }
-        few = min(new, 64)
-        short = cached(model, prompt, few), recomputed(model, prompt, few)
-        assert torch.equal(*short), "the cache writes another text"
-        row = compare(f"decode {new} tokens, batch {batch}", calls, "recomputing", rounds=3)
-        row.target["through the cache"] = 0.08
-        rows.append(row)
-    return rows
-
-
-@torch.inference_mode()
-def cached(model: LanguageModel, tokens: Tensor, new: int) -> Tensor:
-    """Write `new` tokens, each position computed once.
-
-    Args:
-        model: the language model.
-        tokens: (B, L) integer, the prompt.
-        new: how many tokens to add.
-
-    Returns:
-        (B, L + new).
-    """
-    cache, chunk = model.new_cache(len(tokens)), tokens
-    for _ in range(new):
-        chunk = model(chunk, cache=cache)[:, -1:].argmax(-1)
-        tokens = torch.cat([tokens, chunk], 1)
-    return tokens
-
-
-@torch.inference_mode()
-def recomputed(model: LanguageModel, tokens: Tensor, new: int) -> Tensor:
-    """Write `new` tokens, all positions computed for each of them.
-
-    Args:
-        model: the language model.
-        tokens: (B, L) integer, the prompt.
-        new: how many tokens to add.
-
-    Returns:
-        (B, L + new).
-    """
-    for _ in range(new):
-        tokens = torch.cat([tokens, model(tokens)[:, -1:].argmax(-1)], 1)
-    return tokens
 
 
 def main() -> None:
     """Measure everything, on the GPU if there is one, and keep it."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    save("multihead", training(device) + decoding(device=device))
+    save("multihead", training(device))
 
 
 if __name__ == "__main__":
+    torch.set_num_threads(2)
     main()

@@ -46,12 +46,12 @@ class Tiled:
         context = query.new_empty(*query.shape[:2], value.shape[-1])
         kept = (query.new_empty(*query.shape[:2], 1),) if query.dtype in HALF else ()
         for heads, tiles in self.groups(query, key, mask, bias):
-            for rows, keys, term in tiles:
+            for rows, keys, band, term in tiles:
                 q, k, v = query[heads, rows] * power, key[heads, keys], value[heads, keys]
                 if kept:
-                    kept[0][heads, rows] = _largest(q, k, term, scale)
+                    kept[0][heads, rows] = _largest(q, k, band, term, scale)
                     term = _shifted(term, kept[0][heads, rows])
-                weights = self.weights(q, k, term, scale, mask, bias)
+                weights = self.weights(q, k, band, term, scale, mask, bias)
                 context[heads, rows].baddbmm_(weights, v, beta=0)
         return context, kept
 
@@ -64,12 +64,12 @@ class Tiled:
         for heads, tiles in self.groups(query, key, mask, bias):
             # Several tiles see a key: their sum would lose digits in half precision.
             sums = [total[heads].to(_wide(total.dtype)) for total in (of_key, of_value)]
-            for rows, keys, term in tiles:
+            for rows, keys, band, term in tiles:
                 q, k, v = query[heads, rows] * power, key[heads, keys], value[heads, keys]
                 sent = gradient[heads, rows]
                 if kept:
                     term = _shifted(term, kept[0][heads, rows])
-                weights = self.weights(q, k, term, scale, mask, bias)
+                weights = self.weights(q, k, band, term, scale, mask, bias)
                 of_weights = torch.bmm(sent, v.mT)
                 # weights * (of_weights - their weighted mean), in one pass over the tile
                 of_scores = torch._softmax_backward_data(
@@ -93,9 +93,9 @@ class Tiled:
         rest, exponent = math.frexp(self.scale)
         return 2.0**exponent, rest
 
-    def weights(self, query, key, term, scale, mask, bias) -> Tensor:
+    def weights(self, query, key, band, term, scale, mask, bias) -> Tensor:
         """Softmax of a tile of scores; zeros in rows where mask or bias hide everything."""
-        scores = _scores(query, key, term, scale)
+        scores = _scores(query, key, band, term, scale)
         if mask is None and bias is None:
             return torch.softmax(scores, -1, out=scores)
         empty = scores.amax(-1, keepdim=True) == -torch.inf
@@ -104,7 +104,8 @@ class Tiled:
     def groups(self, query, key, mask, bias) -> Iterator[tuple[slice, Iterator]]:
         """Groups of heads, and the tiles of each: queries, the keys they may see, what is added."""
         (G, L, _), S = query.shape, key.shape[-2]
-        limit = TILE // query.element_size()
+        # At least a few tiles: for short rows one would be larger than all inputs.
+        limit = min(TILE // query.element_size(), max(1, G * L * S // 4))
         if self.window is None:
             block, width = min(L, max(32, limit // S)), S
             if self.causal:  # in four steps along the diagonal 3/8 of the pairs are left out
@@ -127,7 +128,7 @@ class Tiled:
             low = 0 if self.window is None else max(0, start + S - L - self.window + 1)
             keys = slice(low, rows.stop + S - L if self.causal else S)
             band = self.band(rows, keys, query, bands) if self.causal else None
-            yield rows, keys, self.term(band, mask, bias, heads, rows, keys, query)
+            yield rows, keys, band, self.term(mask, bias, heads, rows, keys, query)
 
     def band(self, rows, keys, query, bands) -> Tensor:
         """0 where a query of the tile sees a key by its position, else -inf."""
@@ -140,12 +141,9 @@ class Tiled:
             bands[size] = query.new_zeros(size).masked_fill_(~seen, -torch.inf)
         return bands[size]
 
-    def term(self, band, mask, bias, heads, rows, keys, query) -> Tensor | None:
-        """What is added to the scores of a tile: the bias, and -inf where attention is hidden."""
-        term = band
-        if bias is not None:
-            cut = self.cut(bias, heads, rows, keys)
-            term = cut if term is None else term + cut
+    def term(self, mask, bias, heads, rows, keys, query) -> Tensor | None:
+        """What is added to the scores of a tile: the bias, and -inf where the mask hides."""
+        term = None if bias is None else self.cut(bias, heads, rows, keys)
         if mask is not None:
             term = query.new_zeros(()) if term is None else term
             term = torch.where(self.cut(mask, heads, rows, keys), term, -torch.inf)
@@ -179,8 +177,8 @@ class Tiled:
 # whatever is subtracted from a row.
 
 
-def _largest(query: Tensor, key: Tensor, term: Tensor | None, scale: float) -> Tensor:
-    largest = _scores(query, key, term, scale).float().amax(-1, keepdim=True)
+def _largest(query, key, band, term, scale) -> Tensor:
+    largest = _scores(query, key, band, term, scale).float().amax(-1, keepdim=True)
     return largest.masked_fill_(largest == -torch.inf, 0.0)
 
 
@@ -188,10 +186,14 @@ def _shifted(term: Tensor | None, largest: Tensor) -> Tensor:
     return -largest if term is None else term - largest
 
 
-def _scores(query: Tensor, key: Tensor, term: Tensor | None, scale: float) -> Tensor:
+def _scores(
+    query: Tensor, key: Tensor, band: Tensor | None, term: Tensor | None, scale: float
+) -> Tensor:
     if term is None:
-        return torch.baddbmm(query.new_empty(()), query, key.mT, beta=0, alpha=scale)
-    return torch.baddbmm(term, query, key.mT, alpha=scale)
+        scores = torch.baddbmm(query.new_empty(()), query, key.mT, beta=0, alpha=scale)
+    else:
+        scores = torch.baddbmm(term, query, key.mT, alpha=scale)
+    return scores if band is None else scores.add_(band)
 
 
 def _add_product(total: Tensor, a: Tensor, b: Tensor, scale: float = 1.0) -> None:
