@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import statistics
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -92,6 +93,18 @@ def test_table_of_contents_lists_every_page_and_nothing_else():
     assert len(listed) == len(set(listed))
     exist = {re.sub(r"\.(md|ipynb)$", "", name) for name in NOTEBOOKS + TEXTS}
     assert set(listed) == exist
+
+
+def test_names_of_figures_and_equations_are_given_once_in_the_whole_book():
+    names = Counter()
+    for path in PAGES:
+        for cell in notebook(path)["cells"]:
+            text = "".join(cell["source"])
+            names.update(re.findall(r"(?m)^\$\$ \(([\w-]+)\)$", text))
+            names.update([cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")])
+    assert len(names) > 30
+    twice = [name for name, count in names.items() if name and count > 1]
+    assert not twice
 
 
 @chapters()
