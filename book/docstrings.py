@@ -122,5 +122,5 @@ def _escape(text: str) -> str:
     parts[::2] = [re.sub(r"([\\*_|`<>])", r"\\\1", part) for part in parts[::2]]
     parts[::2] = [ARXIV.sub(r"`arXiv:\1 <https://arxiv.org/abs/\1>`__", p) for p in parts[::2]]
     parts[1::2] = [f"``{part.strip()}``" for part in parts[1::2]]
-    # Markup must be followed by space or punctuation: \ ends it silently before a letter.
-    return re.sub(r"(``)(?=\w)", r"\1", "".join(parts))
+    # "H." alone would begin a list that counts with letters.
+    return re.sub(r"^(\w|\d+)\.(?=\s|$)", r"\1\\.", "".join(parts))

@@ -278,6 +278,7 @@ def test_docstrings_become_markup_that_says_the_same():
         x: (B, S) numbers
             in metres.
         y, z: (B,) others.
+        size: H.
 
     Raises:
         ValueError: no `x`.
@@ -295,6 +296,7 @@ def test_docstrings_become_markup_that_says_the_same():
         "    mean_i = sum_j x_ij / n",
         ":param x: (B, S) numbers in metres.",
         ":param y, z: (B,) others.",
+        r":param size: H\.",
         ":raises ValueError: no ``x``.",
         ".. admonition:: Differs from numpy.mean",
         "   it is ours.",
