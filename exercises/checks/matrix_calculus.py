@@ -38,6 +38,10 @@ product_jacobian = Exercise(
         "The last two indices are swapped: k counts rows of A and l its columns.": lambda A, B: (
             _product_jacobian(A, B).transpose(2, 3)
         ),
+        "B stands the wrong way round: C[i, j] sums over l the products A[i, l] B[l, j], so the "
+        "first index of B goes with l.": lambda A, B: torch.einsum(
+            "ik,jl->ijkl", torch.eye(len(A)), B if B.shape[0] == B.shape[1] else B.T
+        ),
         "This is the derivative with respect to B. Which of the two factors is moved here?": (
             lambda A, B: torch.einsum("ik,jl->ijkl", A, torch.eye(B.shape[1]))
         ),
@@ -79,6 +83,9 @@ product_gradients = Exercise(
         "left, where A stood.": lambda A, B, G: (B.T @ G, G @ A.T),
         "That is the article's rule: the gradient of A is not B, it depends on G, the gradient of "
         "the result.": lambda A, B, G: (B, A),
+        "G is turned round instead of its partner. The shape of A tells which one must be.": (
+            lambda A, B, G: (G.T @ B if len(A) == A.shape[1] == B.shape[1] else B @ G.T, A.T @ G)
+        ),
         "Both factors are transposed and swapped: that is the transpose of what is wanted, and "
         "has the wrong shape as soon as sizes differ.": lambda A, B, G: (B @ G.T, G.T @ A),
     },
@@ -88,6 +95,7 @@ product_gradients = Exercise(
         "return <G> @ <B turned round>, <A turned round> @ <G>",
     ),
     minutes=8,
+    call=lambda answer, A, B, G: tuple(answer(A, B, G)),
 )
 
 
@@ -117,7 +125,8 @@ softmax_backward = Exercise(
         "The factor in front is missing: the push on a score is proportional to its weight.": (
             lambda weights, g: g - (g * weights).sum(-1, keepdim=True)
         ),
-        "The sign is turned round: the score of a key that does better than average goes up.": (
+        "The sign is turned round. This is a gradient: it is positive where g lies above the "
+        "average, and descent then lowers that score.": (
             lambda weights, g: weights * ((g * weights).sum(-1, keepdim=True) - g)
         ),
     },
@@ -140,7 +149,7 @@ def _attention_gradients(
     value: Tensor,
     G: Tensor,
     *,
-    scaled: float = 1.0,
+    scaled: str = "both",
     average: bool = True,
     turned: bool = True,
     of_value_by_scores: bool = False,
@@ -152,10 +161,11 @@ def _attention_gradients(
     of_scores = weights * of_weights
     if average:
         of_scores = of_scores - weights * of_scores.sum(-1, keepdim=True)
-    back = scale if scaled else 1.0
+    of_query_scale = scale if scaled in ("both", "query") else 1.0
+    back = scale if scaled == "both" else 1.0
     of_key = (of_scores.T if turned else of_scores) @ query
     of_value = (scores if of_value_by_scores else weights).T @ G
-    return back * of_scores @ key, back * of_key, of_value
+    return of_query_scale * of_scores @ key, back * of_key, of_value
 
 
 def _wrong(**departure):
@@ -172,7 +182,9 @@ attention_gradients = Exercise(
     ],
     {
         "The gradients of query and key are too large by the root of D: the scale stands between "
-        "them and the scores, going back as going forth.": _wrong(scaled=0.0),
+        "them and the scores, going back as going forth.": _wrong(scaled="none"),
+        "The gradient of the keys lacks the scale. It stood at the product of both, so both "
+        "gradients pass through it.": _wrong(scaled="query"),
         "The softmax is left by the weights alone. Take the weighted average of its gradient "
         "away, row by row.": _wrong(average=False),
         "The gradient of the keys needs the scores' gradient turned round: a key collects from "
@@ -202,6 +214,10 @@ def _largest_rate(X: Tensor) -> Tensor:
     return 2 / torch.linalg.eigvalsh(2 / len(X) * X.T @ X).max()
 
 
+def _curvature(X: Tensor) -> Tensor:
+    return torch.linalg.eigvalsh(2 / len(X) * X.T @ X).max()
+
+
 largest_rate = Exercise(
     "matrix-calculus/largest-rate",
     _largest_rate,
@@ -215,6 +231,8 @@ largest_rate = Exercise(
         "That is 1 over the curvature: still safe, but twice as large a rate converges too.": (
             lambda X: _largest_rate(X) / 2
         ),
+        "That is the curvature itself. The steeper the loss, the smaller the rate: the limit is 2 "
+        "over it.": _curvature,
         "You take the smallest curvature. The steepest direction is the first to be overshot.": (
             lambda X: 2 / torch.linalg.eigvalsh(2 / len(X) * X.T @ X).min()
         ),
@@ -235,4 +253,5 @@ largest_rate = Exercise(
     ),
     minutes=8,
     difficulty=2,
+    call=lambda answer, X: float(answer(X)),
 )

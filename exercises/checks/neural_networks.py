@@ -101,6 +101,20 @@ def _naive(logits: Array, y: Array) -> float:
         return -np.log(p[np.arange(len(y)), y]).mean()
 
 
+def _by_one_maximum(logits: Array, y: Array) -> float:
+    shifted = logits - logits.max()
+    with np.errstate(all="ignore"):
+        log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        return -log_p[np.arange(len(y)), y].mean()
+
+
+def _log_of_softmax(logits: Array, y: Array, added: float) -> float:
+    exponentials = np.exp(logits - logits.max(1, keepdims=True))
+    p = exponentials / exponentials.sum(1, keepdims=True)
+    with np.errstate(all="ignore"):
+        return -np.log(p[np.arange(len(y)), y] + added).mean()
+
+
 cross_entropy = Exercise(
     "neural-networks/cross-entropy",
     _cross_entropy,
@@ -109,10 +123,21 @@ cross_entropy = Exercise(
         (np.array([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0]]), np.array([0, 2])),
         (_normal(5, 3), np.array([0, 1, 2, 2, 1])),
         (np.array([[1000.0, 0.0], [0.0, 1000.0]]), np.array([0, 0])),
+        (np.array([[1000.0, 0.0], [0.0, 1.0]]), np.array([0, 0])),
     ],
     {
         "Right for small scores, but exp(1000) is infinite. Subtract each example's largest score "
         "first.": _naive,
+        "You subtract one number from the whole batch. An example that lies far below it "
+        "underflows: take each row's own largest score.": lambda logits, y: _by_one_maximum(logits, y),
+        "The softmax is safe, its logarithm is not: a probability that rounds to 0 has none. Do "
+        "not leave log space: log p is the score less the log of the sum.": lambda logits, y: (
+            _log_of_softmax(logits, y, 0.0)
+        ),
+        "A small number added to the probability hides the infinity and gives a wrong loss. Do "
+        "not leave log space: log p is the score less the log of the sum.": lambda logits, y: (
+            _log_of_softmax(logits, y, 1e-12)
+        ),
         "The sign is missing: a loss is never negative, since a logarithm of a probability never "
         "is positive.": lambda logits, y: -_cross_entropy(logits, y),
         "You add up the examples. The mean keeps the loss, and with it the learning rate, "
@@ -188,6 +213,9 @@ backward = Exercise(
         "The bias of the batch is averaged. The 1/N is in G already: add the examples up.": (
             _departs(mean_bias=True)
         ),
+        "The batch is averaged twice: the 1/N is in G already.": lambda X, H, W2, G: tuple(
+            g / len(G) for g in _backward(X, H, W2, G)
+        ),
         "The gradient of W1 is made with the hidden layer. W1 stood between the *input* and the "
         "hidden layer.": _departs(own_input=False),
     },
@@ -259,6 +287,9 @@ numerical_gradient = Exercise(
         "one entry at a time.": lambda f, x: np.full_like(x, (f(x + 1e-5) - f(x - 1e-5)) / 2e-5),
         "The step is far too small: the two values share nearly all their digits, and the "
         "difference is rounding.": lambda f, x: _slopes(f, x, h=1e-13),
+        "The step is a little too long for the digits that are asked: take one near 1e-5.": (
+            lambda f, x: _slopes(f, x, h=1e-3)
+        ),
         "The step is far too large: the function bends over such a distance.": lambda f, x: _slopes(
             f, x, h=0.5
         ),

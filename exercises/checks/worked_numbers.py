@@ -70,6 +70,8 @@ needed_gap = Exercise(
         "unit of the gap multiplies the ratio by e.": lambda weight: weight / (1 - weight),
         "The sign is wrong: a weight above one half needs the larger score. Which of the two "
         "weights belongs above the line?": lambda weight: math.log((1 - weight) / weight),
+        "The size is right. The gap has a sign as well: a weight below one half belongs to the "
+        "smaller score.": lambda weight: abs(math.log(weight / (1 - weight))),
         "That goes the other way, from a gap to a weight. Solve it for the gap.": lambda weight: (
             1 / (1 + math.exp(-weight))
         ),
@@ -144,6 +146,10 @@ standardise = Exercise(
         "common score.": _standardise_by(_by_the_table, center=False),
         "You work along the rows: that mixes units. A column holds one measurement, in one "
         "unit.": _by_rows,
+        "That is the deviation with N below the line. Take torch's own, with N - 1: std as it "
+        "is.": lambda table, asked: tuple(
+            (x - table.mean(0)) / table.std(0, correction=0) for x in (table, asked)
+        ),
         "One mean and one deviation for the whole table: the largest unit still decides. Each "
         "column needs its own.": _by_one_number,
     },
@@ -174,9 +180,12 @@ def _candidates():
     yield (torch.tensor([[1.5, -0.5], [0.2, 0.8]]),)  # sums right, a weight negative
     yield (torch.tensor([[0.2, 0.2], [0.8, 0.8]]),)  # right on the average only
     yield (torch.tensor([[0.25, 0.25], [0.25, 0.25]]),)  # one whole in all
+    yield (torch.tensor([[0.9, 0.05], [0.5, 0.5]]),)  # nearly
     yield (torch.tensor([[1.0, 0.0], [0.0, 1.0]]),)  # zero is allowed
+    yield (torch.tensor([[float("nan"), 1.0], [0.5, 0.5]]),)
     yield (F.softmax(_random(2, 3, 5, 7), dim=-1),)
     yield (F.softmax(_random(2, 3, 5, 7), dim=-2),)
+    yield (F.softmax(_random(2, 3, 5, 7), dim=1),)
 
 
 is_attention = Exercise(
@@ -184,6 +193,13 @@ is_attention = Exercise(
     _is_attention,
     _candidates,
     {
+        "You sum along dimension 1. That is the keys for a single matrix only: count from the end, "
+        "the last dimension is -1.": lambda weights: bool(
+            (weights >= 0).all() and torch.allclose(weights.sum(1), torch.ones_like(weights.sum(1)))
+        ),
+        "All weights between 0 and 1 is not enough: they must also share out one whole.": (
+            lambda weights: bool(((weights >= 0) & (weights <= 1)).all())
+        ),
         "You sum the columns. A row holds what one query gives away, and that is what must be "
         "one whole.": lambda weights: _is_attention(weights.mT),
         "A negative weight passes. A share below zero would subtract a value, which no average "
