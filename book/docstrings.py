@@ -1,17 +1,23 @@
 """The library's docstrings as reStructuredText, so that autodoc can print them.
 
 The docstrings are written to be read in a terminal: plain text, `code` in single backticks,
-formulas on lines of their own, and the sections Args, Returns, Yields, Raises, Differs from,
-Reference.
+*emphasis* on a word or two, formulas on lines of their own, and the sections Args, Returns, Yields,
+Raises, Differs from, Reference.
 """
 
 import re
 from collections.abc import Iterator
 
-FORMULA = re.compile(r"[A-Za-z]\w*(\[[^]]*\]|\([^)]*\))? (=|<=|>=|->) .*[^.]$")
+FORMULA = re.compile(r"[A-Za-z]\w*'?(\[[^]]*\]|\([^)]*\))? (=|<=|>=|->) .*[^.]$")
 HEADING = re.compile(r"(Args|Returns|Yields|Raises|Differs from [^:]+|References?):(.*)")
 ENTRY = re.compile(r"(\w[\w., *]*): (.*)")
-ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+# What is markup in a line of text, and what would be if it were left as it is.
+MARKUP = re.compile(
+    r"`(?P<code>[^`]+)`"
+    r"|(?<![^\s(])\*(?P<emphasis>[A-Za-z]([A-Za-z -]*[A-Za-z])?)\*(?![^\s.,:;!?)])"
+    r"|arXiv:(?P<paper>\d{4}\.\d{4,5})"
+    r"|(?P<special>[\\*_|`<>])"
+)
 
 
 def process(app, what, name, thing, options, lines: list[str]) -> None:
@@ -26,8 +32,8 @@ def setup(app) -> None:
 def convert(lines: list[str]) -> list[str]:
     """A docstring, as reStructuredText.
 
-    >>> convert(["Add `x` to y_i.", "", "Args:", "    x: (B,) a *number*."])
-    ['Add ``x`` to y\\\\_i.', '', ':param x: (B,) a \\\\*number\\\\*.', '']
+    >>> convert(["Add `x` to y_i.", "", "Args:", "    x: (B,) a *number*, 2*3*4."])
+    ['Add ``x`` to y\\\\_i.', '', ':param x: (B,) a *number*, 2\\\\*3\\\\*4.', '']
     """
     out: list[str] = []
     for block in _blocks(lines):
@@ -117,10 +123,25 @@ def _field(section: str, entry: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """Plain text with `code`: nothing else is markup."""
-    parts = re.split(r"`([^`]+)`", text)
-    parts[::2] = [re.sub(r"([\\*_|`<>])", r"\\\1", part) for part in parts[::2]]
-    parts[::2] = [ARXIV.sub(r"`arXiv:\1 <https://arxiv.org/abs/\1>`__", p) for p in parts[::2]]
-    parts[1::2] = [f"``{part.strip()}``" for part in parts[1::2]]
+    """Plain text with `code` and *emphasis*: nothing else is markup."""
     # "H." alone would begin a list that counts with letters.
-    return re.sub(r"^(\w|\d+)\.(?=\s|$)", r"\1\\.", "".join(parts))
+    return re.sub(r"^(\w|\d+)\.(?=\s|$)", r"\1\\.", MARKUP.sub(_mark, text))
+
+
+def _mark(found: re.Match) -> str:
+    if found["code"]:
+        return _code(found["code"].strip())
+    if found["emphasis"]:
+        return f"*{found['emphasis']}*"
+    if found["paper"]:
+        return f"`{found[0]} <https://arxiv.org/abs/{found['paper']}>`__"
+    return "\\" + found["special"]
+
+
+def _code(code: str) -> str:
+    """Code; what looks like a name of the library's links to its entry, if there is one."""
+    if re.fullmatch(r"[A-Za-z][\w.]*\(\)", code):
+        return f":py:meth:`{code}`"
+    if re.fullmatch(r"[A-Za-z]\w*[._A-Z][\w.]*|[A-Z]\w+", code) and not code.endswith("."):
+        return f":py:obj:`{code}`"
+    return f"``{code}``"

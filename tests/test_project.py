@@ -269,10 +269,11 @@ def test_names_of_the_swap_tables_exist():
 
 
 def test_docstrings_become_markup_that_says_the_same():
-    text = """Mean of `x` over y_i and *z*.
+    text = """Mean of `x` over y_i and *every other* z, not 2*z*3; see `attnlib.mean` and `mean()`.
 
     mean_i = sum_j x_ij / n
     An empty row gives 0.
+    x' = x - mean;  y' = y
 
     Args:
         x: (B, S) numbers
@@ -292,8 +293,10 @@ def test_docstrings_become_markup_that_says_the_same():
     """
     lines = convert(inspect.cleandoc(text).splitlines())
     for line in (
-        r"Mean of ``x`` over y\_i and \*z\*.",
+        r"Mean of ``x`` over y\_i and *every other* z, not 2\*z\*3; see "
+        ":py:obj:`attnlib.mean` and :py:meth:`mean()`.",
         "    mean_i = sum_j x_ij / n",
+        "    x' = x - mean;  y' = y",
         ":param x: (B, S) numbers in metres.",
         ":param y, z: (B,) others.",
         r":param size: H\.",

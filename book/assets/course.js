@@ -24,6 +24,11 @@ addEventListener("toggle", markWide, true);
 addEventListener("DOMContentLoaded", () => {
   // The window's own "resize" comes too early: the sidebars are still sliding.
   new ResizeObserver(markWide).observe(document.querySelector("article"));
+  // In a narrow column of a table a long name may break behind a dot or an underscore.
+  for (const name of document.querySelectorAll("td code .pre")) {
+    const [first, ...parts] = name.textContent.split(/(?<=\w[._])(?=\w)/);
+    name.replaceChildren(first, ...parts.flatMap(part => [document.createElement("wbr"), part]));
+  }
   // The theme leaves the title above the contents outside every landmark.
   document.querySelector("#pst-primary-sidebar")?.setAttribute("role", "complementary");
 });

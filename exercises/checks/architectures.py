@@ -36,6 +36,21 @@ receptive_field = Exercise(
                 k * d for k, d in zip(kernels, dilations, strict=True)
             )
         ),
+        "You multiply the widths. Each layer adds to what is seen, on both sides; it multiplies "
+        "nothing, and its dilation counts as well.": lambda kernels, dilations: math.prod(kernels),
+        "You add up the widths and leave the dilations out. Each layer adds its width less one, "
+        "times its dilation.": lambda kernels, dilations: sum(kernels),
+        "A dilated kernel has k - 1 gaps, not k: between its first and its last input lie (k - 1) "
+        "times d steps.": lambda kernels, dilations: (
+            1 + sum(k * d - 1 for k, d in zip(kernels, dilations, strict=True))
+        ),
+        "That is the reach to one side, without the position itself. Count both sides and the "
+        "middle.": lambda kernels, dilations: sum(
+            (k - 1) // 2 * d for k, d in zip(kernels, dilations, strict=True)
+        ),
+        "Only the first layer's width is used for all of them. Each layer adds its own.": (
+            lambda kernels, dilations: 1 + (kernels[0] - 1) * sum(dilations)
+        ),
         "The position itself is missing: without any layer a state sees one input.": (
             lambda kernels, dilations: sum(
                 (k - 1) * d for k, d in zip(kernels, dilations, strict=True)
@@ -75,6 +90,15 @@ def _states(
     return torch.stack(rows)
 
 
+def _outside(x: Tensor, W: Tensor, U: Tensor, b: Tensor) -> Tensor:
+    h = torch.zeros(U.shape[0])
+    rows = []
+    for step in x:
+        h = torch.tanh(step @ W + b) + h @ U
+        rows.append(h)
+    return torch.stack(rows)
+
+
 rnn_states = Exercise(
     "architectures/rnn-states",
     _states,
@@ -97,6 +121,21 @@ rnn_states = Exercise(
         "You return the last state alone. All of them are wanted, one a step.": lambda x, W, U, b: (
             _states(x, W, U, b)[-1]
         ),
+        "The bias is missing: every step adds b before the bend.": lambda x, W, U, b: _states(
+            x, W, U, torch.zeros_like(b)
+        ),
+        "The old state is added outside the bend. Input, old state and bias are summed first, and "
+        "tanh takes the sum.": _outside,
+        "Your states come one step late: the zero state before the first step is none of them, "
+        "and the last one is missing.": lambda x, W, U, b: torch.cat(
+            [torch.zeros(1, len(b)), _states(x, W, U, b)[:-1]]
+        ),
+        "U is turned round. States are rows here, so U stands on the right, h @ U; PyTorch keeps "
+        "the transpose and has it on the left.": lambda x, W, U, b: _states(x, W, U.T, b),
+        "W and U are both turned round. Inputs and states are rows here, x_t @ W and h @ U; "
+        "PyTorch keeps the transposes and has them on the left.": lambda x, W, U, b: _states(
+            x, W.T, U.T, b
+        ),
         "You go through the sequence from its end. A state knows what came *before* it.": (
             lambda x, W, U, b: _states(x.flip(0), W, U, b).flip(0)
         ),
@@ -114,16 +153,47 @@ rnn_states = Exercise(
 
 
 def _lstm_step(
-    c: Tensor, gates: Tensor, *, forget=True, swap=False, bend=True, open_=True, order="ifgo"
+    c: Tensor,
+    gates: Tensor,
+    *,
+    forget=True,
+    swap=False,
+    bend=torch.tanh,
+    open_=True,
+    order="ifgo",
+    content=torch.tanh,
+    gate=torch.sigmoid,
+    old=False,
+    split=lambda gates: gates.chunk(4),
 ) -> tuple[Tensor, Tensor]:
-    parts = dict(zip(order, gates.chunk(4), strict=True))
-    i, f, o = (torch.sigmoid(parts[name]) for name in "ifo")
-    g = torch.tanh(parts["g"])
+    parts = dict(zip(order, split(gates), strict=True))
+    i, f, o = (gate(parts[name]) for name in "ifo")
+    g = content(parts["g"])
     if swap:
         i, f = f, i
-    c = (f if forget else 1.0) * c + i * g
-    h = torch.tanh(c) if bend else c
-    return (o if open_ else 1.0) * h, c
+    new = (f if forget else 1.0) * c + i * g
+    return (o if open_ else 1.0) * bend(c if old else new), new
+
+
+def _plain(z: Tensor) -> Tensor:
+    return z
+
+
+def _cell_bent(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
+    h, c = _lstm_step(c, gates)
+    return h, torch.tanh(c)
+
+
+def _cell_bent_first(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
+    c = torch.tanh(_lstm_step(c, gates)[1])
+    return torch.sigmoid(gates.chunk(4)[3]) * c, c
+
+
+def _tied(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
+    i, _, g, o = gates.chunk(4)
+    i = torch.sigmoid(i)
+    c = (1 - i) * c + i * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def _wrong(**departure):
@@ -145,13 +215,28 @@ lstm_step = Exercise(
         "The input gate and the forget gate are swapped: one scales what is new, the other what "
         "was there.": _wrong(swap=True),
         "The cell leaves without a bend: the state is the output gate times tanh of the cell.": (
-            _wrong(bend=False)
+            _wrong(bend=_plain)
         ),
         "The output gate is missing: it decides how much of the cell others may see.": _wrong(
             open_=False
         ),
         "The four parts are taken in another order. Here they are input, forget, content, "
         "output.": _wrong(order="ifog"),
+        "The content is bent by the sigmoid, so nothing negative can be written into the cell. It "
+        "takes tanh; only the gates take the sigmoid.": _wrong(content=torch.sigmoid),
+        "Gates and content come without their bends: the sums must go through the sigmoid, the "
+        "content's through tanh.": _wrong(gate=_plain, content=_plain),
+        "The state is made from the old cell. The cell is renewed first, then it is shown.": (
+            _wrong(old=True)
+        ),
+        "You hand on the cell after its tanh. The state gets the bent copy; the cell itself goes "
+        "on unbent, and so its gradient survives.": _cell_bent,
+        "You bend the cell itself and go on with it. Only the copy for the state is bent; the "
+        "cell goes on as it is.": _cell_bent_first,
+        "The four parts lie one after the other, all of one part first. You take every fourth "
+        "number.": _wrong(split=lambda gates: gates.reshape(-1, 4).T),
+        "The forget gate has sums of its own, the second quarter. It is not one minus the input "
+        "gate.": _tied,
         "The results are swapped: first the state, then the cell.": lambda c, gates: _lstm_step(
             c, gates
         )[::-1],
@@ -185,6 +270,12 @@ lstm_parameters = Exercise(
         ),
         "The matrix for the input is missing: D times H for each part.": lambda D, H: (
             4 * (H * H + 2 * H)
+        ),
+        "The biases are missing: each part has two, of H numbers each.": lambda D, H: (
+            4 * (D * H + H * H)
+        ),
+        "The two biases are counted once. Each of the four parts has its own pair.": lambda D, H: (
+            4 * (D * H + H * H) + 2 * H
         ),
         "Only the three gates are counted. The content has weights as well.": lambda D, H: (
             3 * (D * H + H * H + 2 * H)
@@ -235,6 +326,16 @@ clip = Exercise(
         "root.": lambda gradients, limit: [
             g * min(1.0, limit / sum(x.norm().item() for x in gradients)) for g in gradients
         ],
+        "The largest of the norms is not the norm of the whole: add the squares of all, then take "
+        "the root.": lambda gradients, limit: [
+            g * min(1.0, limit / max(x.norm().item() for x in gradients)) for g in gradients
+        ],
+        "You add up absolute values. The norm adds squares, then takes the root.": (
+            lambda gradients, limit: [
+                g * min(1.0, limit / sum(x.abs().sum().item() for x in gradients))
+                for g in gradients
+            ]
+        ),
         "You divide by the square of the norm: its root is missing.": lambda gradients, limit: [
             g * min(1.0, limit / sum((x**2).sum().item() for x in gradients)) for g in gradients
         ],

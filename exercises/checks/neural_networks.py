@@ -129,7 +129,7 @@ cross_entropy = Exercise(
         "Right for small scores, but exp(1000) is infinite. Subtract each example's largest score "
         "first.": _naive,
         "You subtract one number from the whole batch. An example that lies far below it "
-        "underflows: take each row's own largest score.": lambda logits, y: _by_one_maximum(logits, y),
+        "underflows: take each row's own largest score.": _by_one_maximum,
         "The softmax is safe, its logarithm is not: a probability that rounds to 0 has none. Do "
         "not leave log space: log p is the score less the log of the sum.": lambda logits, y: (
             _log_of_softmax(logits, y, 0.0)

@@ -22,7 +22,7 @@ AXE = Archive(
     "fdd263c998388f1a8e67cad02677e612d946248bd44d163be5e8650ea31f95f8",
     160_681,
 )
-WIDTHS = (1280, 390)
+WIDTHS = (1200, 390)  # the narrowest with both sidebars, and a phone
 MEBIBYTE = 2**20
 
 
@@ -71,6 +71,16 @@ def violations(page) -> list[str]:
     ]
 
 
+def cut_off(page) -> list[str]:
+    """Text that its box cuts off and that no scrolling brings back."""
+    return page.evaluate(
+        "() => [...document.querySelectorAll('article *, .page-toc *')].filter(e =>"
+        " ['hidden', 'clip'].includes(getComputedStyle(e).overflowX)"
+        " && e.clientWidth > 1 && e.scrollWidth > e.clientWidth + 1)"
+        ".map(e => e.textContent.trim().slice(0, 80))"
+    )
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_is_whole_local_fitting_and_accessible(page, home, name):
     watch = Watch(page, home)
@@ -87,9 +97,32 @@ def test_page_is_whole_local_fitting_and_accessible(page, home, name):
                 " - document.scrollingElement.clientWidth"
             )
             assert over <= 0, f"{over} px too wide at {width} px, {theme}"
+            assert not cut_off(page), f"out of reach at {width} px: {cut_off(page)}"
             found = violations(page)
             assert not found, f"at {width} px, {theme}:\n" + "\n".join(found)
     watch.check()  # neither the other width nor the other theme asked for anything
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_fits_beside_the_sidebars_and_outputs_keep_their_lines(page, home, name):
+    page.goto(home + name)
+    wide = page.eval_on_selector_all(
+        ".cell_input pre",
+        "boxes => boxes.filter(b => b.scrollWidth > b.clientWidth).map(b => b.textContent)",
+    )
+    too_long = [code for code in wide if max(map(len, code.splitlines())) <= 79]
+    assert not too_long, "79 characters do not fit:\n" + "\n".join(too_long)
+    page.set_viewport_size({"width": WIDTHS[1], "height": 900})
+    page.wait_for_timeout(300)  # course.js looks again when the article has its new size
+    bad = page.eval_on_selector_all(
+        ".cell_output pre, div.math",
+        "boxes => boxes.filter(b => { const s = getComputedStyle(b);"
+        " return s.overflowX !== 'auto' || b.matches('pre') && s.whiteSpace !== 'pre'"
+        " || b.scrollWidth > b.clientWidth + 1"
+        " && (b.tabIndex < 0 || s.backgroundImage === 'none') })"
+        ".map(b => b.textContent.slice(0, 80))",
+    )
+    assert not bad, f"wrapped, or wide without a sign of it: {bad}"
 
 
 @pytest.mark.parametrize("name", PAGES)
