@@ -184,11 +184,6 @@ def _cell_bent(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
     return h, torch.tanh(c)
 
 
-def _cell_bent_first(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
-    c = torch.tanh(_lstm_step(c, gates)[1])
-    return torch.sigmoid(gates.chunk(4)[3]) * c, c
-
-
 def _tied(c: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
     i, _, g, o = gates.chunk(4)
     i = torch.sigmoid(i)
@@ -231,8 +226,6 @@ lstm_step = Exercise(
         ),
         "You hand on the cell after its tanh. The state gets the bent copy; the cell itself goes "
         "on unbent, and so its gradient survives.": _cell_bent,
-        "You bend the cell itself and go on with it. Only the copy for the state is bent; the "
-        "cell goes on as it is.": _cell_bent_first,
         "The four parts lie one after the other, all of one part first. You take every fourth "
         "number.": _wrong(split=lambda gates: gates.reshape(-1, 4).T),
         "The forget gate has sums of its own, the second quarter. It is not one minus the input "
