@@ -103,7 +103,7 @@ def dense(dtype: str, lengths: tuple[int, ...] = LENGTHS) -> list[Row]:
             if dtype == "bfloat16":
                 time, memory = 0.7, 1.1
             else:
-                time, memory = 0.9 if length <= 128 else 1.05, 1.05
+                time, memory = 0.9 if length <= 128 and not causal else 1.05, 1.05
             work = f"attention, {dtype}, B {batch} H {H} D {D} N {length}, {name}"
             sizes = dtype, batch, H, length, causal, backward
             rows.append(row(work, "ours", "theirs", rounds, time, memory, *sizes))

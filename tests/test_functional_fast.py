@@ -267,3 +267,14 @@ def test_long_attention_keeps_no_pairs_for_the_backward_pass():
             attention(*inputs(B, H, dtype=dtype), causal=True)
         # With fewer queries than keys torch takes the causal mask as a term of L x S, once.
         assert sum(x.numel() for x in kept) < B * H * LONG * MANY
+
+
+def test_a_long_causal_sequence_of_bfloat16_is_left_to_the_kernel_that_skips():
+    query, key, value = (
+        normal(generator(n), 1, 2, 1031, 16, dtype=torch.bfloat16) for n in range(3)
+    )
+    got = attention(query, key, value, causal=True)
+    expected = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+    assert torch.equal(got, expected)
+    masked = attention(query, key, value, torch.ones(1031, 1031, dtype=torch.bool), causal=True)
+    torch.testing.assert_close(masked, expected, atol=2e-2, rtol=2e-2)
