@@ -3,6 +3,7 @@
 In the root, so that it also holds for `pytest chapters/...` alone.
 """
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,17 @@ def site_build():
 def site(site_build):
     """Folder of the built book."""
     return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One for all tests: playwright can be open once. In CI a missing one is a failure."""
+    from tests.site.browser import chromium, find_chromium
+
+    if find_chromium() is None:
+        reason = "no Chromium: install the package chromium, or set CHROMIUM to its path"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with chromium() as browser:
+        yield browser

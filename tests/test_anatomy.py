@@ -180,6 +180,12 @@ def test_no_result_is_typed_into_prose(path):
         assert not typed, f"{typed} in:\n{text}"
 
 
+@chapters()
+def test_a_number_is_glued_under_a_name_of_its_own(path):
+    keys = re.findall(r"glue\(\s*(f?\"[^\"]+\")", "\n".join(sources(path, "code")))
+    assert len(keys) == len(set(keys))
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_glued_numbers_are_shown_and_shown_numbers_are_glued(path):
     text, code = "\n".join(sources(path, "markdown")), "\n".join(sources(path, "code"))

@@ -1,7 +1,5 @@
 """attnlib.viz.explorer in a real Chromium: pointing, keys, choices, colours, and no scripts."""
 
-import os
-
 import pytest
 import torch
 from oracles import generator, normal
@@ -9,23 +7,12 @@ from oracles import generator, normal
 from attnlib.functional import edge_softmax, masked_softmax
 from attnlib.recording import AttentionMap
 from attnlib.viz import explorer
-from tests.site.browser import Watch, chromium, find_chromium
+from tests.site.browser import Watch
 
 pytestmark = pytest.mark.browser
 
 WORDS = ["it", "was", "<i>not</i>", "here"]
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(18, 25, 28)"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if find_chromium() is None:
-        reason = "no Chromium: install the package chromium, or set CHROMIUM to its path"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with chromium() as browser:
-        yield browser
 
 
 def rounded(weights):
