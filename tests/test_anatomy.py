@@ -182,8 +182,10 @@ def test_no_result_is_typed_into_prose(path):
 
 @chapters()
 def test_a_number_is_glued_under_a_name_of_its_own(path):
-    keys = re.findall(r"glue\(\s*(f?\"[^\"]+\")", "\n".join(sources(path, "code")))
+    code = "\n".join(sources(path, "code"))
+    keys = re.findall(r"(?m)^glue\(\s*\"([^\"]+)\"", code)
     assert len(keys) == len(set(keys))
+    assert not re.findall(r"(?m)^ +glue\(\s*\"([^\"]+)\"", code), "one name, in a loop"
 
 
 @pytest.mark.parametrize("path", PAGES)
