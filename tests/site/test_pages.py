@@ -139,7 +139,7 @@ def test_formulas_are_drawn_and_no_markup_is_left_over(page, home, name):
     assert page.locator("merror").count() == 0
     text = page.evaluate(
         "() => { const body = document.querySelector('article').cloneNode(true);"
-        " body.querySelectorAll('pre, code, math').forEach(e => e.remove());"
+        " body.querySelectorAll('pre, code, math, script, style').forEach(e => e.remove());"
         " return body.textContent }"
     )
     left = re.findall(r"\$\$|\\\(|\\frac|\{\w+(?::\w+)?\}`|:::|\*\*\w|None\b.{0,20}glue", text)
