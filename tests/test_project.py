@@ -203,6 +203,7 @@ def test_messages_in_the_troubleshooting_table_are_those_of_the_code():
     ours = [message for row in seen for message in re.findall(r"`([^`]*\w+ \w+[^`]*)`", row)]
     sources = [
         ROOT / "Makefile",
+        ROOT / "conftest.py",
         *(ROOT / "attnlib").rglob("*.py"),
         *(ROOT / "tests").rglob("*.py"),
     ]
