@@ -1,7 +1,6 @@
 """Attention with other scores than a scaled dot product, as in recurrent encoder-decoders."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnlib._checks import (
@@ -11,6 +10,7 @@ from attnlib._checks import (
     check_probability,
     check_sequence,
 )
+from attnlib._dropout import dropout
 from attnlib.functional import attention, masked_softmax
 
 __all__ = ["AdditiveAttention", "MultiplicativeAttention"]
@@ -89,7 +89,7 @@ class AdditiveAttention(nn.Module):
         check_mask("AdditiveAttention", mask, (B, 1, L, S))
         hidden = torch.tanh(hidden_query[:, :, None] + hidden_key[:, None])  # (B, L, S, hidden)
         weights = masked_softmax(self.score(hidden).movedim(-1, 1), mask)  # (B, 1, L, S)
-        kept = F.dropout(weights, self.dropout, self.training)
+        kept = dropout(weights, self.dropout, self.training)
         context = kept.squeeze(1) @ value
         return (context, weights) if need_weights else context
 

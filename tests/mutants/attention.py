@@ -169,7 +169,7 @@ MUTANTS = [
         "additive dropout while evaluating",
         "attention.additive",
         "self.dropout, self.training)",
-        "self.dropout)",
+        "self.dropout, True)",
         TRAINING,
     ),
     Mutant(
