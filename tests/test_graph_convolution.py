@@ -13,6 +13,7 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from attnlib.functional import edge_softmax
 from attnlib.graph import GATConv, GATv2Conv
+from attnlib.graph import _additive as additive
 from attnlib.graph import _kernels as kernels
 from attnlib.graph import _sparse as sparse
 from attnlib.graph import _structure as structure
@@ -180,6 +181,7 @@ def quietly(call):
 
 
 def plain(monkeypatch):
+    monkeypatch.setattr(additive, "is_fast", lambda x: False)
     monkeypatch.setattr(kernels, "is_fast", lambda x: False)
     monkeypatch.setattr(sparse, "is_fast", lambda x: False)
 
@@ -189,7 +191,7 @@ def plain(monkeypatch):
 @pytest.mark.parametrize("cached", [1, 100, 10**6])
 def test_the_fast_way_gives_what_the_plain_way_gives(which, together, cached, monkeypatch):
     monkeypatch.setattr(kernels, "TOGETHER", together)
-    monkeypatch.setattr(kernels, "CACHED", cached)
+    monkeypatch.setattr(additive, "CACHED", cached)
     layer, x = twins(which, F, C, heads=H)[0], numbers(N, F)
     leaves = [x, *layer.parameters()]
     output = layer(x, graph())

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from attnlib._checks import check_floating, check_positive, check_probability
 from attnlib._dropout import dropout
-from attnlib.graph._kernels import edge_weights, neighbour_sum
+from attnlib.graph._kernels import edge_weights, is_fast, neighbour_sum
 from attnlib.graph._sparse import linear
 from attnlib.graph._structure import Edges, edges_of
 
@@ -97,20 +97,23 @@ class Convolution(nn.Module):
         edge_attr = self._edge_features(owner, edge_attr, edge_index, edges)
         scores, values = self._attend(source, target, edge_attr, edges)
         # Weights are found in float32 at least: exp enlarges the rounding of half precision.
-        weights = edge_weights(scores, edges.target).to(values.dtype)
+        weights = [edge_weights(part, edges.target).to(values.dtype) for part in scores]
         del scores  # of a large graph, tensors (E, H) take most of the memory
         shown = None
         if return_attention_weights:
             # The output is computed from what is returned, so that it has a gradient to ask for.
-            shown = edges.unsorted(weights)
-            weights = shown.index_select(0, edges.order)
-        kept = dropout(weights, self.dropout, self.training)
+            shown = edges.unsorted(torch.cat(weights, 1))
+            weights = shown.index_select(0, edges.order).split(weights[0].shape[1], 1)
+        kept = [dropout(part, self.dropout, self.training) for part in weights]
         heads = neighbour_sum(kept, values, edges.target, edges.source)
-        out = heads.flatten(1) if self.concat or self.heads == 1 else heads.mean(1)
+        out = heads if self.concat or self.heads == 1 else heads.mean(1)
+        if self.bias is not None:
+            bias = self.bias.to(out.dtype).view(out.shape[1:])
+            # In place where nobody transforms it: of a large graph, the output is large too.
+            out = out.add_(bias) if is_fast(out) else out + bias
+        out = out.flatten(1)
         if self.res is not None:
             out = out + linear(target, self.res.weight)
-        if self.bias is not None:
-            out = out + self.bias.to(out.dtype)
         if return_attention_weights:
             return out, (edges.edge_index, shown)
         return out

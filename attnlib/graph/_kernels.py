@@ -12,6 +12,7 @@ Letters: N nodes, E edges, H heads, C channels of a head.
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +20,8 @@ from torch import Tensor
 from torch.autograd import Function, forward_ad
 
 from attnlib.functional import edge_softmax
-from attnlib.graph._structure import ByHead, Edges, Side
+from attnlib.graph._structure import ByHead, Side
 
-CACHED = 1 << 18  # numbers of a block of edges: few enough to stay in the cache of a core
 TOGETHER = 2_000_000  # edges times heads up to which all heads are taken at once
 SPREAD = 60.0  # exp(-60) is far from the smallest float32, exp(-87)
 
@@ -38,6 +38,16 @@ def is_fast(x: Tensor) -> bool:
     )
 
 
+def heads_at_once(x: Tensor, heads: int, num_edges: int) -> int:
+    """How many heads to take at a time: all in a small graph, one in a large.
+
+    Together there are fewer calls. One by one, tensors are small enough for the allocator to use
+    the same memory again; what is larger than 32 MB it fetches from the system every time, page by
+    page, which takes ten times as long as to fill it.
+    """
+    return 1 if is_fast(x) and num_edges * heads > TOGETHER else heads
+
+
 def gather(x: Tensor, side: Side) -> Tensor:
     """The row of x (N, H) that belongs to the node of each edge: (E, H)."""
     return _Gather.apply(x, side) if is_fast(x) else x.index_select(0, side.node)
@@ -50,11 +60,11 @@ def edge_weights(scores: Tensor, side: Side) -> Tensor:
     return edge_softmax(scores, side.node, max(side.num_nodes, 1))
 
 
-def neighbour_sum(weights: Tensor, values: Tensor, side: Side, other: Side) -> Tensor:
+def neighbour_sum(weights: Sequence[Tensor], values: Tensor, side: Side, other: Side) -> Tensor:
     """out[i] = sum over the edges e of node i: weights[e] values[node at the other end of e].
 
     Args:
-        weights: (E, H).
+        weights: (E, H) for all heads, or a tensor for each `heads_at_once`.
         values: (number of nodes of the other side, H, C).
         side: the end that collects.
         other: the end where the values are.
@@ -63,39 +73,13 @@ def neighbour_sum(weights: Tensor, values: Tensor, side: Side, other: Side) -> T
         (N, H, C).
     """
     if is_fast(values):
-        return _NeighbourSum.apply(weights, values.contiguous(), side, other)
+        return _NeighbourSum.apply(values, side, other, *weights)
     # Sums of many edges would be rounded to 3 digits in half precision.
     wide = torch.promote_types(values.dtype, torch.float32)
-    messages = weights[..., None].to(wide) * values.index_select(0, other.node).to(wide)
+    shares = torch.cat(weights, 1)[..., None].to(wide)
+    messages = shares * values.index_select(0, other.node).to(wide)
     sums = messages.new_zeros(side.num_nodes, *values.shape[1:])
     return sums.index_add(0, side.node, messages).to(values.dtype)
-
-
-def additive_scores(
-    source: Tensor, target: Tensor, edge: Tensor | None, att: Tensor, slope: float, edges: Edges
-) -> Tensor:
-    """score_e = att . leaky_relu(source[start of e] + target[end of e] + edge[e])
-
-    Args:
-        source: (number of sources, H, C).
-        target: (number of targets, H, C).
-        edge: (E, H, C) or None.
-        att: (H, C).
-        slope: of leaky_relu below 0.
-        edges: the graph.
-
-    Returns:
-        (E, H).
-    """
-    if is_fast(source) and edge is None and slope >= 0:
-        return _AdditiveScores.apply(source, target, att, slope, edges)
-    return _additive_scores(source, target, edge, att, slope, edges)
-
-
-def _additive_scores(source, target, edge, att, slope, edges):
-    hidden = source.index_select(0, edges.source.node) + target.index_select(0, edges.target.node)
-    hidden = hidden if edge is None else hidden + edge
-    return (F.leaky_relu(hidden, slope) * att).sum(-1)
 
 
 def weighted_rows(
@@ -104,22 +88,29 @@ def weighted_rows(
     """out[i] = sum of weights[j] rows[index[j]] for j from pointer[i] to pointer[i + 1]."""
     if len(index) == 0:
         return rows.new_zeros(len(pointer) - 1, rows.shape[1])
-    # detach: for rows that want a gradient embedding_bag prepares a backward pass of its own.
+    # detach: where a gradient is wanted embedding_bag prepares a backward pass of its own.
     return F.embedding_bag(
         index,
         rows.detach(),
         pointer,
         mode="sum",
-        per_sample_weights=weights,
+        per_sample_weights=None if weights is None else weights.detach(),
         include_last_offset=True,
     )
+
+
+def _select(x: Tensor, index: Tensor) -> Tensor:
+    """x[index] for x (n, H); a single column goes as a list, which torch reads faster."""
+    if x.shape[1] == 1:
+        return x.flatten().contiguous().index_select(0, index)[:, None]
+    return x.contiguous().index_select(0, index)
 
 
 class _Gather(Function):
     @staticmethod
     def forward(ctx, x, side):
         ctx.side = side
-        return x.index_select(0, side.node)
+        return _select(x, side.node)
 
     @staticmethod
     def backward(ctx, grad):
@@ -154,10 +145,10 @@ class _Softmax(Function):
             else:
                 largest = torch.segment_reduce(scores, "max", offsets=side.pointer, unsafe=True)
                 largest.masked_fill_(largest == -torch.inf, 0.0)
-                weights = (scores - largest.index_select(0, side.node)).exp_()
+                weights = (scores - _select(largest, side.node)).exp_()
             sums = weighted_rows(side.edges, weights, side.pointer)
             sums.masked_fill_(sums == 0, 1.0)  # nodes without edges, and those with -inf only
-            weights.div_(sums.index_select(0, side.node))
+            weights.div_(_select(sums, side.node))
         ctx.save_for_backward(weights)
         return weights
 
@@ -171,62 +162,66 @@ class _Softmax(Function):
 
 class _NeighbourSum(Function):
     @staticmethod
-    def forward(ctx, weights, values, side, other):
-        ctx.save_for_backward(weights, values)
+    def forward(ctx, values, side, other, *weights):
+        ctx.save_for_backward(values, *weights)
         ctx.side, ctx.other = side, other
-        groups = _head_groups(weights)
-        out = values.new_empty(side.num_nodes, *values.shape[1:])
-        for heads in groups:
-            graph = side.by_head(weights[:, heads].shape[1])
-            shares = weights[:, heads].flatten().index_select(0, graph.take)
-            rows = values[:, heads].flatten(0, 1)
-            sums = weighted_rows(graph.neighbours, rows, graph.pointer, shares)
-            sums = sums.view(out[:, heads].shape)
-            if len(groups) == 1:
-                return sums  # spares a small graph the copy
-            out[:, heads] = sums
+        heads = weights[0].shape[1]
+        graph, shape = side.by_head(heads), (side.num_nodes, *values.shape[1:])
+        sums = (
+            weighted_rows(
+                graph.neighbours, rows.flatten(0, 1), graph.pointer, _turned(shares, graph.take)
+            )
+            for rows, shares in zip(values.split(heads, 1), weights, strict=True)
+        )
+        if len(weights) == 1:
+            # Spares a small graph a copy, and is no view for autograd: it may be added to in place.
+            return torch.ops.aten._unsafe_view(next(sums), shape)
+        out = values.new_empty(shape)
+        for part in out.split(heads, 1):
+            part.copy_(next(sums).view_as(part))
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        weights, values = ctx.saved_tensors
-        side, other = ctx.side, ctx.other
-        needs_weights, needs_values, *_ = ctx.needs_input_grad
-        return (
-            _EdgeProduct.apply(grad, values, side, other) if needs_weights else None,
-            _NeighbourSum.apply(weights, grad, other, side) if needs_values else None,
-            None,
-            None,
-        )
+        values, *weights = ctx.saved_tensors
+        needs_values, _, _, *needs_weights = ctx.needs_input_grad
+        grad_values, grad_weights = None, [None] * len(weights)
+        if any(needs_weights):
+            heads = weights[0].shape[1]
+            grad_weights = _EdgeProduct.apply(grad, values, ctx.side, ctx.other, heads)
+        if needs_values:
+            grad_values = _NeighbourSum.apply(grad, ctx.other, ctx.side, *weights)
+        return grad_values, None, None, *grad_weights
 
 
 class _EdgeProduct(Function):
-    """(E, H): the dot product of one (N, H, C) at one end of an edge and another at its other."""
+    """(E, H): the dot product of one (N, H, C) at one end of an edge and another at its other.
+
+    As a tensor for each so many heads.
+    """
 
     @staticmethod
-    def forward(ctx, x, y, side, other):
+    def forward(ctx, x, y, side, other, heads):
         ctx.save_for_backward(x, y)
         ctx.side, ctx.other = side, other
-        out = x.new_empty(len(side.edges), x.shape[1])
-        for heads in _head_groups(out):
-            graph = side.by_head(out[:, heads].shape[1])
-            rows, columns = x[:, heads].flatten(0, 1), y[:, heads].flatten(0, 1).t()
+        graph, out = side.by_head(heads), []
+        for rows, columns in zip(x.split(heads, 1), y.split(heads, 1), strict=True):
+            rows, columns = rows.flatten(0, 1).contiguous(), columns.flatten(0, 1).t()
             # A product of two matrices, but only where the third has an entry. With beta=0 torch
             # still multiplies what lies in that matrix by it: it must be zeros, not any memory.
             entries = _zeros(graph, rows, columns.shape[1])
             torch.sparse.sampled_addmm(entries, rows, columns, beta=0.0, out=entries)
-            products = entries.values().index_select(0, graph.back)
-            out[:, heads] = products.view_as(out[:, heads])
-        return out
+            out.append(_turned(entries.values(), graph.back).view(-1, heads))
+        return tuple(out)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx, *grads):
         x, y = ctx.saved_tensors
-        side, other = ctx.side, ctx.other
         needs_x, needs_y, *_ = ctx.needs_input_grad
         return (
-            _NeighbourSum.apply(grad, y, side, other) if needs_x else None,
-            _NeighbourSum.apply(grad, x, other, side) if needs_y else None,
+            _NeighbourSum.apply(y, ctx.side, ctx.other, *grads) if needs_x else None,
+            _NeighbourSum.apply(x, ctx.other, ctx.side, *grads) if needs_y else None,
+            None,
             None,
             None,
         )
@@ -234,7 +229,7 @@ class _EdgeProduct(Function):
 
 def _zeros(graph: ByHead, like: Tensor, num_columns: int) -> Tensor:
     """A sparse matrix with an entry, zero, for each edge."""
-    values = like.new_zeros(len(graph.take))
+    values = like.new_zeros(len(graph.neighbours))
     shape = (len(like), num_columns)
     with warnings.catch_warnings():  # torch says once that sparse matrices are new
         warnings.filterwarnings("ignore", "Sparse CSR tensor support")
@@ -243,74 +238,6 @@ def _zeros(graph: ByHead, like: Tensor, num_columns: int) -> Tensor:
         )
 
 
-def _head_groups(weights: Tensor) -> list[slice]:
-    """The heads of weights (E, H) that are taken at once: all of a small graph, each of a large.
-
-    At once there are fewer calls; one by one, fewer rows that must stay near the processor.
-    """
-    E, H = weights.shape
-    step = H if E * H <= TOGETHER else 1
-    return [slice(first, first + step) for first in range(0, H, step)]
-
-
-class _AdditiveScores(Function):
-    """The hidden layer (E, H, C) exists for a block of edges at a time, and is computed again."""
-
-    @staticmethod
-    def forward(ctx, source, target, att, slope, edges):
-        ctx.save_for_backward(source, target, att)
-        ctx.slope, ctx.edges = slope, edges
-        side, spread = edges.target, _spread(att)
-        out = source.new_empty(len(edges.order), len(att))
-        for block in _ranges(len(out), att.numel()):
-            hidden = source.index_select(0, side.neighbours[block])
-            hidden.add_(target.index_select(0, side.node[block]))
-            out[block] = F.linear(F.leaky_relu_(hidden.flatten(1), slope), spread)
-        return out
-
-    @staticmethod
-    def backward(ctx, grad):
-        source, target, att = inputs = ctx.saved_tensors
-        slope, edges = ctx.slope, ctx.edges
-        if torch.is_grad_enabled():  # someone differentiates this pass: let autograd write it
-            scores = _additive_scores(source, target, None, att, slope, edges)
-            grads = torch.autograd.grad(scores, inputs, grad, create_graph=True, allow_unused=True)
-            return (*grads, None, None)
-        grad_source, grad_att = _score_gradients(source, target, att, slope, edges.source, grad)
-        grad_target, _ = _score_gradients(target, source, att, slope, edges.target, grad)
-        return grad_source, grad_target, grad_att, None, None
-
-
-def _score_gradients(own, others, att, slope, side, grad):
-    """Gradients of additive scores for `own`, the values at the end `side`, and for `att`."""
-    spread = _spread(att)
-    grad_own, grad_spread = torch.empty_like(own).flatten(1), torch.zeros_like(spread)
-    for first, last, start, end in side.blocks(_rows(att.numel())):
-        numbers = side.edges[start:end]
-        hidden = own.index_select(0, side.node.index_select(0, numbers))
-        hidden.add_(others.index_select(0, side.neighbours[start:end]))
-        hidden = F.leaky_relu_(hidden.flatten(1), slope)
-        grads = grad.index_select(0, numbers)
-        grad_spread.addmm_(grads.t(), hidden)
-        # The sign of leaky_relu(x) is that of x, so its result tells its slope.
-        grad_hidden = torch.ops.aten.leaky_relu_backward(grads @ spread, hidden, slope, True)
-        count = torch.arange(end - start, dtype=numbers.dtype)
-        pointer = side.pointer[first : last + 1] - start
-        grad_own[first:last] = weighted_rows(count, grad_hidden, pointer)
-    grad_att = grad_spread.view(len(att), *att.shape).diagonal().t()
-    return grad_own.view_as(own), grad_att
-
-
-def _spread(att: Tensor) -> Tensor:
-    """(H, C) to (H, H * C), block diagonal: a matrix product with it is a dot product a head."""
-    return torch.block_diag(*att)
-
-
-def _rows(width: int) -> int:
-    return max(1, CACHED // max(width, 1))
-
-
-def _ranges(length: int, width: int) -> list[slice]:
-    """Slices of rows of `width` numbers, each of which fits the cache."""
-    step = _rows(width)
-    return [slice(start, start + step) for start in range(0, length, step)]
+def _turned(x: Tensor, order: Tensor | None) -> Tensor:
+    """The numbers of x, flattened, in that order; None if they are in order."""
+    return x.flatten().contiguous() if order is None else x.flatten().index_select(0, order)

@@ -65,14 +65,15 @@ class ByHead(NamedTuple):
     Args:
         neighbours: (E * H,) the node at the other end of each edge.
         pointer: (N * H + 1,) where the edges of each node begin.
-        take: (E * H,) where the edge has its weight in weights (E, H), flattened.
-        back: (E * H,) the opposite: which edge has a weight of (E, H), flattened.
+        take: (E * H,) where the edge has its weight in weights (E, H), flattened; None for one
+            head of edges that are numbered in this order.
+        back: (E * H,) the opposite: which edge has a weight of (E, H), flattened; None likewise.
     """
 
     neighbours: Tensor
     pointer: Tensor
-    take: Tensor
-    back: Tensor
+    take: Tensor | None
+    back: Tensor | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +117,8 @@ def _by_head(side: Side, heads: int) -> ByHead:
     edges = side.edges.long()
     if heads == 1:
         neighbours, pointer, take = side.neighbours, side.pointer, edges
+        if torch.equal(edges, torch.arange(len(edges), device=edges.device)):
+            return ByHead(neighbours, pointer, None, None)
     else:
         degree = side.pointer.long().diff().repeat_interleave(heads)
         pointer = torch.cat([degree.new_zeros(1), degree.cumsum(0)])

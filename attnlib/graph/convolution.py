@@ -5,12 +5,15 @@ alike; `GATv2Conv` puts a bend between, so that the ranking can depend on the ta
 Letters: N nodes, E edges, H heads, C channels of a head, F features, D features of an edge.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from attnlib.graph._additive import additive_scores
 from attnlib.graph._convolution import Convolution
-from attnlib.graph._kernels import additive_scores, gather
+from attnlib.graph._kernels import gather, heads_at_once
 from attnlib.graph._sparse import linear
 from attnlib.graph._structure import Edges
 
@@ -96,27 +99,40 @@ class GATConv(Convolution):
 
     def _attend(
         self, source: Tensor, target: Tensor, edge_attr: Tensor | None, edges: Edges
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Sequence[Tensor], Tensor]:
         H, C = self.heads, self.out_channels
+        at_once = heads_at_once(self.att_src, H, len(edges.order))
         to_source = (self.lin_src if self.lin is None else self.lin).weight
         to_target = (self.lin_dst if self.lin is None else self.lin).weight
-        # a . W x = (a W) x: what a node is worth is one more output of the same product.
+        # a . W x = (a W) x: what a node is worth needs no W x.
         if source is target and self.lin is not None:
             worth = _worth(to_source, self.att_src, self.att_dst)
-            product = linear(source, torch.cat([to_source, worth]))
-            values, from_source, from_target = product.split([H * C, H, H], 1)
+            values, *worths = _products(source, to_source, worth, at_once, H)
+            from_source, from_target = worths[: H // at_once], worths[H // at_once :]
         else:
-            product = linear(source, torch.cat([to_source, _worth(to_source, self.att_src)]))
-            values, from_source = product.split([H * C, H], 1)
-            from_target = linear(target, _worth(to_target, self.att_dst))
+            worth = _worth(to_source, self.att_src)
+            values, *from_source = _products(source, to_source, worth, at_once, H)
+            from_target = linear(target, _worth(to_target, self.att_dst)).split(at_once, 1)
         wide = torch.promote_types(values.dtype, torch.float32)
-        scores = gather(from_source.to(wide), edges.source)
-        scores = scores + gather(from_target.to(wide), edges.target)
+        scores = [
+            gather(s.to(wide), edges.source) + gather(t.to(wide), edges.target)
+            for s, t in zip(from_source, from_target, strict=True)
+        ]
         if edge_attr is not None:
-            scores = scores + linear(edge_attr, _worth(self.lin_edge.weight, self.att_edge))
-        # Contiguous: a copy without the columns of worth, so that the whole product can be freed.
-        values = values.unflatten(1, (H, C)).contiguous()
-        return F.leaky_relu(scores, self.negative_slope), values
+            from_edge = linear(edge_attr, _worth(self.lin_edge.weight, self.att_edge))
+            scores = [x + y for x, y in zip(scores, from_edge.split(at_once, 1), strict=True)]
+        scores = [F.leaky_relu(part, self.negative_slope) for part in scores]
+        return scores, values.unflatten(1, (H, C))
+
+
+def _products(
+    x: Tensor, weight: Tensor, worth: Tensor, at_once: int, heads: int
+) -> Sequence[Tensor]:
+    """x weight^T, and x worth^T in pieces of so many columns."""
+    if at_once == heads:  # a small graph: one product is quicker than two
+        widths = [len(weight)] + [at_once] * (len(worth) // at_once)
+        return linear(x, torch.cat([weight, worth])).split(widths, 1)
+    return linear(x, weight), *linear(x, worth).split(at_once, 1)
 
 
 def _worth(weight: Tensor, *att: Tensor) -> Tensor:
@@ -202,7 +218,7 @@ class GATv2Conv(Convolution):
 
     def _attend(
         self, source: Tensor, target: Tensor, edge_attr: Tensor | None, edges: Edges
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Sequence[Tensor], Tensor]:
         heads = (self.heads, self.out_channels)
         values = linear(source, self.lin_l.weight, self.lin_l.bias).unflatten(1, heads)
         if source is target and self.share_weights:
@@ -213,4 +229,6 @@ class GATv2Conv(Convolution):
         if edge_attr is not None:
             edge = self.lin_edge(edge_attr).unflatten(1, heads)
         slope = self.negative_slope
-        return additive_scores(values, seen_from, edge, self.att[0], slope, edges), values
+        scores = additive_scores(values, seen_from, edge, self.att[0], slope, edges)
+        at_once = heads_at_once(values, self.heads, len(scores))
+        return [scores] if at_once == self.heads else scores.split(at_once, 1), values

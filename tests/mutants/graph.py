@@ -83,7 +83,7 @@ MUTANTS = [
     ),
     Mutant(
         "the bend after the weighing",
-        "graph._kernels",
+        "graph._additive",
         "(F.leaky_relu(hidden, slope) * att).sum(-1)",
         "F.leaky_relu((hidden * att).sum(-1), slope)",
         PYG,
