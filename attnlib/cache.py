@@ -67,7 +67,6 @@ class KVCache:
         """Number of positions that are filled."""
         return self._length
 
-    @torch.no_grad()
     def append(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Add n positions at the end.
 
@@ -84,8 +83,10 @@ class KVCache:
             TypeError: not the dtype of the cache (autocast converts).
             ValueError: shapes that do not fit, another device, or more than `max_len` positions.
         """
-        for name, tensor in (("key", key), ("value", value)):
-            self._check(name, tensor)
+        # Nothing here needs a gradient: that is checked, and quicker than to say torch.no_grad().
+        self._check("key", key)
+        if not _alike(value, key):
+            self._check("value", value)
         if key.shape != value.shape:
             raise ValueError(
                 f"KVCache.append: got {key.shape[2]} keys and {value.shape[2]} values, expected "
@@ -97,10 +98,12 @@ class KVCache:
                 f"KVCache.append: got {key.shape[2]} positions after {self._length}, expected at "
                 f"most max_len={self.max_len} in all; build KVCache(..., max_len={end}) or reset()"
             )
-        self._memory[0, :, :, self._length : end] = key
-        self._memory[1, :, :, self._length : end] = value
+        filled = self._memory[:, :, :, :end]
+        keys, values = filled.unbind()
+        keys[:, :, self._length :] = key
+        values[:, :, self._length :] = value
         self._length = end
-        return self._memory[0, :, :, :end], self._memory[1, :, :, :end]
+        return keys, values
 
     def reset(self) -> None:
         """Forget all positions, and keep the memory."""
@@ -174,6 +177,16 @@ def _new_memory(
     # A tensor that is born in inference mode could never be written outside of it.
     with torch.inference_mode(False):
         return torch.empty(shape, device=device, dtype=dtype)
+
+
+def _alike(value: object, key: Tensor) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.shape == key.shape
+        and value.dtype == key.dtype
+        and value.device == key.device
+        and value.requires_grad == key.requires_grad
+    )
 
 
 def _casts(device: torch.device) -> bool:

@@ -432,3 +432,43 @@ ERRORS = [
 @pytest.mark.parametrize(("call", "kind", "words"), ERRORS)
 def test_errors_say_what_was_got_what_was_expected_and_what_to_write(call, kind, words):
     check_error(call, kind, words)
+
+
+# ---------------------------------------------------------------- one position at a time
+
+
+@pytest.mark.parametrize("kind", [{}, {"num_kv_heads": G}, {"bias": False}], ids=str)
+def test_stacked_projections_give_the_same_and_are_forgotten(kind):
+    layer, x = build(**kind), sequence()[:, :1]
+    expected = layer(x)
+    with layer.stacked():
+        torch.testing.assert_close(layer(x), expected)
+        other = layer(x, sequence(S, seed=1))  # not of one input: three products
+    torch.testing.assert_close(other, layer(x, sequence(S, seed=1)))
+    with torch.no_grad():
+        layer.v_proj.weight.zero_()
+    assert not torch.allclose(layer(x), expected)
+
+
+def test_projections_that_were_changed_are_not_stacked():
+    layer, x = build(), sequence()[:, :1]
+    layer.q_proj.register_forward_hook(lambda module, args, output: output * 0)
+    expected = layer(x)
+    with layer.stacked():
+        torch.testing.assert_close(layer(x), expected, rtol=0, atol=0)
+    wide = MultiHeadAttention(F, H, kdim=F + 1)
+    with wide.stacked(), pytest.raises(ValueError, match="key has shape"):
+        wide(torch.zeros(B, 1, F))
+
+
+@torch.no_grad()
+def test_a_mask_and_a_bias_hold_for_one_new_position():
+    layer, x = build(), sequence()
+    hidden = torch.ones(1, L, dtype=torch.bool)
+    hidden[0, 1] = False
+    bias = normal(generator(3), H, 1, L)
+    for terms in ({"mask": hidden}, {"bias": bias}, {"mask": hidden, "bias": bias}):
+        cache = KVCache(B, H, L, D, dtype=x.dtype)
+        layer(x[:, :-1], cache=cache)
+        expected = layer(x[:, -1:], x, **terms)
+        torch.testing.assert_close(layer(x[:, -1:], cache=cache, **terms), expected)

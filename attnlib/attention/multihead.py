@@ -1,5 +1,8 @@
 """Multi-head attention, the layer that most models are made of."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -98,6 +101,7 @@ class MultiHeadAttention(nn.Module):
         self.rotary = rotary
         self.relative = relative
         self.log_temperature = nn.Parameter(torch.empty(num_heads)) if temperature else None
+        self._stacked = None  # the projections as one, while a text is written
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -165,17 +169,25 @@ class MultiHeadAttention(nn.Module):
             term = None if term is None else term * cooling.to(term.dtype)
         if term is not None:
             bias = term if bias is None else term + bias
-        result = attention(
-            queries,
-            keys,
-            values,
-            mask,
-            bias=bias,
-            causal=causal and queries.shape[2] > 1,  # one query, the last, sees every key
-            dropout_p=self.dropout if self.training else 0.0,
-            need_weights=need_weights,
-        )
-        context, weights = result if need_weights else (result, None)
+        dropout_p = self.dropout if self.training else 0.0
+        causal = causal and queries.shape[2] > 1  # one query, the last, sees every key
+        bare = mask is None and bias is None and not (causal or need_weights or dropout_p)
+        if bare and cache is not None and value is query:
+            # A token at a time nothing is hidden and all is checked: the kernel itself, because
+            # the way to it takes longer than its work.
+            context = F.scaled_dot_product_attention(queries, keys, values)
+        else:
+            context = attention(
+                queries,
+                keys,
+                values,
+                mask,
+                bias=bias,
+                causal=causal,
+                dropout_p=dropout_p,
+                need_weights=need_weights,
+            )
+        context, weights = context if need_weights else (context, None)
         output = self.out_proj(context.transpose(1, 2).flatten(2))  # (B, H, L, D) -> (B, L, H * D)
         return (output, weights) if need_weights else output
 
@@ -183,23 +195,50 @@ class MultiHeadAttention(nn.Module):
         """Queries, keys and values as heads: (B, length, F) -> (B, heads, length, D)."""
         names = ("query", "key", "value")
         inputs = (query, key, value)
-        layers = (self.q_proj, self.k_proj, self.v_proj)
+        layers = self._projections()
+        alone = query is key is value
+        stacked = self._stacked if alone else None
         for name, x, layer in zip(names, inputs, layers, strict=True):
             plain = layer if isinstance(layer, nn.Linear) else None  # it may have been replaced
             check_sequence("MultiHeadAttention", name, x, plain)
-        many = query.shape[0] * query.shape[1] >= self.embed_dim
-        if many and query is key is value and all(map(_is_untouched, layers)):
-            # One product with the three matrices on top of each other: the same numbers, and the
-            # input is read once, forward and backward. For few rows, as in decoding, stacking
-            # the matrices would take longer than multiplying with them.
-            biased = self.q_proj.bias is not None
-            weight = torch.cat([layer.weight for layer in layers])
-            shift = torch.cat([layer.bias for layer in layers]) if biased else None
-            widths = [layer.out_features for layer in layers]
+            if stacked is not None:
+                break  # it has one width
+        # For few rows stacking the matrices would take longer than multiplying with them.
+        if alone and stacked is None and query.shape[0] * query.shape[1] >= self.embed_dim:
+            stacked = self._stack()
+        if stacked is not None:
+            weight, shift, widths = stacked
             projected = F.linear(query, weight, shift).split(widths, dim=-1)
-        else:
-            projected = [layer(x) for x, layer in zip(inputs, layers, strict=True)]
-        return [x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for x in projected]
+            return [_heads(x, self.head_dim) for x in projected]
+        return [_heads(layer(x), self.head_dim) for x, layer in zip(inputs, layers, strict=True)]
+
+    def _projections(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        return self.q_proj, self.k_proj, self.v_proj
+
+    def _stack(self) -> tuple[Tensor, Tensor | None, list[int]] | None:
+        """The matrices for queries, keys and values on top of each other, if they decide alone.
+
+        One product with them gives the same numbers, and reads the input once, forward and
+        backward. With their biases, and the widths of what each gives.
+        """
+        layers = self._projections()
+        if not all(map(_is_untouched, layers)) or len({x.in_features for x in layers}) > 1:
+            return None
+        shift = None if self.q_proj.bias is None else torch.cat([layer.bias for layer in layers])
+        widths = [layer.out_features for layer in layers]
+        return torch.cat([layer.weight for layer in layers]), shift, widths
+
+    @contextmanager
+    def stacked(self) -> Iterator[None]:
+        """A context for many calls with few rows, as in decoding: one product instead of three.
+
+        Inside it a change of the parameters is not seen.
+        """
+        self._stacked = self._stack()
+        try:
+            yield
+        finally:
+            self._stacked = None
 
     @classmethod
     def from_torch(cls, module: nn.MultiheadAttention) -> "MultiHeadAttention":
@@ -263,6 +302,11 @@ def _is_untouched(layer: nn.Module) -> bool:
     """
     hooked = layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks
     return type(layer) is nn.Linear and type(layer.weight) is nn.Parameter and not hooked
+
+
+def _heads(x: Tensor, head_dim: int) -> Tensor:
+    """Split features into heads: (B, length, heads * D) -> (B, heads, length, D)."""
+    return x.unflatten(-1, (-1, head_dim)).transpose(1, 2)
 
 
 def _check_divides(owner: str, name: str, count: int, whole_name: str, whole: int) -> None:

@@ -19,6 +19,7 @@ from attnlib.masks import causal_mask, sliding_window_mask
 
 # Scores of one tile, in bytes: what the second-level cache of a core holds.
 TILE = 1 << 20
+FEW = 1 << 16
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -61,7 +62,7 @@ class Tiled:
         of_query = torch.empty_like(query)
         of_key, of_value = torch.zeros_like(key), torch.zeros_like(value)
         of_bias = None if bias is None else torch.zeros_like(bias)
-        for heads, tiles in self.groups(query, key, mask, bias):
+        for heads, tiles in self.groups(query, key, mask, bias, least=16):
             # Several tiles see a key: their sum would lose digits in half precision.
             sums = [total[heads].to(_wide(total.dtype)) for total in (of_key, of_value)]
             for rows, keys, band, term in tiles:
@@ -101,11 +102,14 @@ class Tiled:
         empty = scores.amax(-1, keepdim=True) == -torch.inf
         return torch.softmax(scores, -1, out=scores).masked_fill_(empty, 0.0)
 
-    def groups(self, query, key, mask, bias) -> Iterator[tuple[slice, Iterator]]:
+    def groups(self, query, key, mask, bias, least=4) -> Iterator[tuple[slice, Iterator]]:
         """Groups of heads, and the tiles of each: queries, the keys they may see, what is added."""
         (G, L, _), S = query.shape, key.shape[-2]
-        # At least a few tiles: for short rows one would be larger than all inputs.
-        limit = min(TILE // query.element_size(), max(1, G * L * S // 4))
+        # At least so many tiles: for short rows one would be larger than all inputs. The backward
+        # pass holds several blocks of a tile's size at once, beside the gradients; but tiles of
+        # less than FEW scores take longer to call for than to compute.
+        pairs = G * L * S
+        limit = min(TILE // query.element_size(), max(1, pairs // least, min(pairs // 4, FEW)))
         if self.window is None:
             block, width = min(L, max(32, limit // S)), S
             if self.causal:  # in four steps along the diagonal 3/8 of the pairs are left out

@@ -32,7 +32,7 @@ from attnlib.masks import causal_mask
 
 __all__ = ["attention", "attention_weights", "masked_softmax"]
 
-SHORT = 128  # length up to which the weights are kept in training
+SHORT = 64  # length up to which the weights are kept in training: no larger than the inputs
 LONG = 1024  # causal sequences of bfloat16 from which torch's kernel gains more by skipping
 
 

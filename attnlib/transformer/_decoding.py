@@ -1,9 +1,12 @@
 """A model that is writing: checks, mode, and the cache, for sampling and for beam search."""
 
+from contextlib import ExitStack
+
 import torch
 from torch import Tensor
 
 from attnlib._checks import check_positive
+from attnlib.attention import MultiHeadAttention
 from attnlib.transformer.language_model import LanguageModel
 from attnlib.transformer.sequence_to_sequence import Transformer
 
@@ -65,9 +68,14 @@ class Decoding:
     def __enter__(self) -> "Decoding":
         self.modes = [(module, module.training) for module in self.model.modules()]
         self.model.eval()
+        self.contexts = ExitStack()
+        for module, _ in self.modes:
+            if isinstance(module, MultiHeadAttention):
+                self.contexts.enter_context(module.stacked())
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.contexts.close()
         for module, training in self.modes:  # a part may have been frozen in evaluation mode
             module.training = training
 

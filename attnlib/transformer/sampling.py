@@ -45,14 +45,18 @@ def sampling_distribution(
     >>> sampling_distribution(torch.tensor([0.5, 0.3, 0.2]).log(), top_k=2)
     tensor([0.6250, 0.3750, 0.0000])
     """
+    check_floating("sampling_distribution", "logits", logits)
+    _check(logits.shape[-1], temperature, top_k, top_p)
+    return _distribution(logits, temperature, top_k, top_p)
+
+
+def _check(V: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
     owner = "sampling_distribution"
-    check_floating(owner, "logits", logits)
     if not 0.0 <= temperature < float("inf"):
         raise ValueError(
             f"{owner}: got temperature={temperature}, expected 0 or more; "
             f"write temperature=0 for the most likely token, 1 for the model's own probabilities"
         )
-    V = logits.shape[-1]
     if top_k is not None:
         check_positive(owner, top_k=top_k)
         if top_k > V:
@@ -65,8 +69,13 @@ def sampling_distribution(
             f"{owner}: got top_p={top_p}, expected a share in (0, 1]; "
             f"write top_p=0.9, or top_p=None to keep all"
         )
+
+
+def _distribution(
+    logits: Tensor, temperature: float, top_k: int | None, top_p: float | None
+) -> Tensor:
     if temperature == 0.0:
-        return F.one_hot(logits.argmax(-1), V).to(logits.dtype)
+        return F.one_hot(logits.argmax(-1), logits.shape[-1]).to(logits.dtype)
     # Subtracting the largest first keeps a small temperature from overflowing.
     scores = (logits - logits.amax(-1, keepdim=True)) / temperature
     scores, order = scores.sort(dim=-1, descending=True, stable=True)
@@ -81,7 +90,6 @@ def sampling_distribution(
     return torch.zeros_like(p).scatter(-1, order, p)
 
 
-@torch.no_grad()
 def generate(
     model: LanguageModel | Transformer,
     prompt: Tensor,
@@ -130,23 +138,21 @@ def generate(
     torch.Size([1, 7])
     """
     decoding = Decoding("generate", model, prompt, max_new_tokens, end, source, source_mask)
-    text = new = prompt
+    _check(model.head.out_features, temperature, top_k, top_p)
+    new, text = prompt, [prompt]
     ended = torch.zeros(len(prompt), dtype=torch.bool, device=prompt.device)
-    with decoding:
+    with torch.inference_mode(), decoding:
         for _ in range(max_new_tokens):
-            p = sampling_distribution(
-                decoding.read(new), temperature=temperature, top_k=top_k, top_p=top_p
-            )
-            # One token has all of the probability when greedy: no random number is spent on it.
-            new = (
-                p.argmax(-1, keepdim=True)
-                if temperature == 0
-                else p.multinomial(1, generator=generator)
-            )
+            logits = decoding.read(new)
+            if temperature == 0:  # one token has all of the probability: no random number
+                new = logits.argmax(-1, keepdim=True)
+            else:
+                p = _distribution(logits, temperature, top_k, top_p)
+                new = p.multinomial(1, generator=generator)
             if end is not None:
                 new = new.masked_fill(ended[:, None], end)
                 ended = ended | (new[:, 0] == end)
-            text = torch.cat([text, new], dim=1)
+            text.append(new)
             if end is not None and bool(ended.all()):
                 break
-    return text
+    return torch.cat(text, dim=1)

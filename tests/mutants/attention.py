@@ -17,7 +17,7 @@ CHANGED = "test_attention_multihead.test_a_projection_that_was_changed_is_called
 BOTH = "test_attention_cross.test_co_attention_equals_two_layers_of_torch"
 GATE = "test_attention_cross.test_feature_attention_equals_a_loop_in_value_and_gradient"
 SHARE = "test_attention_adaptive.test_the_bias_is_the_logarithm_of_the_share"
-SPLIT = "[x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for x in projected]"
+SPLIT = "x.unflatten(-1, (-1, head_dim)).transpose(1, 2)"
 REPEAT = "x.repeat_interleave(sharing, dim=1)"
 
 MUTANTS = [
@@ -25,14 +25,14 @@ MUTANTS = [
         "heads interleaved",
         "attention.multihead",
         SPLIT,
-        "[x.unflatten(-1, (self.head_dim, -1)).movedim(-1, 1) for x in projected]",
+        "x.unflatten(-1, (head_dim, -1)).movedim(-1, 1)",
         HEADS,
     ),
     Mutant(
         "heads split along the positions",
         "attention.multihead",
         SPLIT,
-        "[x.reshape(x.shape[0], -1, x.shape[1], self.head_dim) for x in projected]",
+        "x.reshape(x.shape[0], -1, x.shape[1], head_dim)",
         HEADS,
     ),
     Mutant(
@@ -45,15 +45,15 @@ MUTANTS = [
     Mutant(
         "key and value swapped",
         "attention.multihead",
-        "            keys,\n            values,\n",
-        "            values,\n            keys,\n",
+        "                keys,\n                values,\n",
+        "                values,\n                keys,\n",
         COPY,
     ),
     Mutant(
         "values projected as keys",
         "attention.multihead",
-        "layers = (self.q_proj, self.k_proj, self.v_proj)",
-        "layers = (self.q_proj, self.k_proj, self.k_proj)",
+        "return self.q_proj, self.k_proj, self.v_proj",
+        "return self.q_proj, self.k_proj, self.k_proj",
         COPY,
     ),
     Mutant(
@@ -80,9 +80,23 @@ MUTANTS = [
     Mutant(
         "causal ignored by the layer",
         "attention.multihead",
-        "causal=causal and queries.shape[2] > 1,",
-        "causal=False,",
+        "causal = causal and queries.shape[2] > 1",
+        "causal = False",
         COMBINED,
+    ),
+    Mutant(
+        "matrices of before are multiplied with after a text was written",
+        "attention.multihead",
+        "            self._stacked = None",
+        "            pass",
+        "test_attention_multihead.test_stacked_projections_give_the_same_and_are_forgotten",
+    ),
+    Mutant(
+        "one new position that a mask hides nothing from",
+        "attention.multihead",
+        "bare = mask is None and bias is None and not",
+        "bare = not",
+        "test_attention_multihead.test_a_mask_and_a_bias_hold_for_one_new_position",
     ),
     Mutant(
         "dropout while evaluating",

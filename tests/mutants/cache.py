@@ -11,22 +11,22 @@ MUTANTS = [
     Mutant(
         "values written over keys",
         "cache",
-        "self._memory[1, :, :, self",
-        "self._memory[0, :, :, self",
+        "values[:, :, self._length :] = value",
+        "keys[:, :, self._length :] = value",
         JOIN,
     ),
     Mutant(
         "values returned as keys",
         "cache",
-        "self._memory[1, :, :, :end]\n",
-        "self._memory[0, :, :, :end]\n",
+        "return keys, values",
+        "return keys, keys",
         JOIN,
     ),
     Mutant(
         "the last position is lost",
         "cache",
-        "return self._memory[0, :, :, :end]",
-        "return self._memory[0, :, :, : end - 1]",
+        "return keys, values",
+        "return keys[:, :, :-1], values[:, :, :-1]",
         JOIN,
     ),
     Mutant(
