@@ -35,8 +35,8 @@ def beam_search(
         model: a LanguageModel, or a Transformer with a `source`.
         prompt: (B, L) integer tokens; for a Transformer the start of the target.
         max_new_tokens: n, at most `model.max_len` - L.
-        beams: K, how many beginnings are kept and results returned. 1 is greedy, and with as
-            many as there are texts the search is exhaustive.
+        beams: K, how many beginnings are kept and results returned. 1 walks the greedy path but
+            may end anywhere on it; with as many as there are texts the search is exhaustive.
         end: token that ends a text, counted in |Y|; none when omitted.
         length_penalty: 0 compares log-probabilities, which favours short texts; larger values
             favour long ones.

@@ -126,6 +126,7 @@ top_p = Exercise(
         (_random(7, seed=1).softmax(0), 0.8),
         ((2 * _random(11, seed=2)).softmax(0), 0.95),
         ((2 * _random(13, seed=3)).softmax(0), 0.3),
+        (torch.tensor([0.5, 0.25, 0.25]), 0.5),
     ],
     {
         "The token that crosses the border is missing. The kept ones must sum to *at least* the "
@@ -144,6 +145,12 @@ top_p = Exercise(
         "sum, not of a single token.": _keep(lambda p, share: p >= min(share, float(p.max()))),
         "One token too many stays: those before it reach the share without it.": _keep(
             lambda p, share: p.cumsum(0) - 2 * p < share
+        ),
+        "Your rule is right but at the border itself: tokens that sum to *exactly* the share are "
+        "enough, and you keep one more.": _keep(lambda p, share: p.cumsum(0) - p <= share),
+        "You keep the tokens whose own probability reaches the share. Where none does nothing is "
+        "left, and 0 / 0 is not a number: it is the sum that has to reach the share.": _keep(
+            lambda p, share: p >= share
         ),
         "The numbers are probabilities already. A second softmax flattens what is left: divide by "
         "the sum instead.": _soft_again,
@@ -185,6 +192,24 @@ def _one_child_each(total: Tensor, log_p: Tensor):
     return torch.arange(len(total)), token, total + best
 
 
+def _one_child_each_sorted(total: Tensor, log_p: Tensor):
+    parent, token, best = _one_child_each(total, log_p)
+    order = best.argsort(descending=True)
+    return parent[order], token[order], best[order]
+
+
+def _in_order_of_index(total: Tensor, log_p: Tensor):
+    parent, token, best = _beam_step(total, log_p)
+    order = (parent * log_p.shape[1] + token).argsort()
+    return parent[order], token[order], best[order]
+
+
+def _no_floor(total: Tensor, log_p: Tensor):
+    K, V = log_p.shape
+    best, index = (total[:, None] + log_p).flatten().topk(K)
+    return index / V, index % V, best
+
+
 def _swapped(total: Tensor, log_p: Tensor):
     parent, token, best = _beam_step(total, log_p)
     return token, parent, best
@@ -224,6 +249,12 @@ beam_step = Exercise(
         "is the sum along its whole way.": _step(lambda total, log_p: log_p),
         "Each beginning keeps its own best child, so a bad beginning can never drop out. All "
         "children of all beginnings compete for the K places.": _one_child_each,
+        "One child of each beginning, put in order: the order is right, but a bad beginning still "
+        "holds its place. Let all K x V children compete before you cut.": _one_child_each_sorted,
+        "The right texts in the order of the beginnings. They are asked for best first, which is "
+        "how `topk` gives them.": _in_order_of_index,
+        "`parent` is the number of a beginning, a whole one: a plain division leaves the fraction "
+        "in.": _no_floor,
         "`parent` and `token` have changed places: V tokens lie side by side in a row, so the row "
         "is the quotient by V.": _swapped,
         "You divide by K. In the flattened table a row has V entries, one a token.": _step(
@@ -351,6 +382,16 @@ def _no_scale(query, key, value, keys, values):
     return attention(query, keys, values, scale=1.0), keys, values
 
 
+def _along_the_heads(query, key, value, keys, values):
+    keys, values = torch.cat([keys, key], dim=0), torch.cat([values, value], dim=0)
+    return attention(query, keys, values), keys, values
+
+
+def _scaled_again(query, key, value, keys, values):
+    _, keys, values = _cached_step(query, key, value, keys, values)
+    return attention(query / query.shape[-1] ** 0.5, keys, values), keys, values
+
+
 def _overwritten(query, key, value, keys, values):
     keys, values = torch.cat([keys[:, 1:], key], dim=1), torch.cat([values[:, 1:], value], dim=1)
     return attention(query, keys, values), keys, values
@@ -386,6 +427,10 @@ cached_step = Exercise(
         "Your token sees itself alone, as if the cache were empty.": _own_only,
         "The weights are too sharp: the scores are divided by the square root of the "
         "width.": _no_scale,
+        "You join along the first dimension, which counts the heads. A new token makes the text "
+        "longer: join along the positions.": _along_the_heads,
+        "The weights are too flat: `attention` divides by the square root of the width already, "
+        "and you scale the query once more.": _scaled_again,
         "The cache has not grown: the oldest position is gone. Nothing may be "
         "forgotten.": _overwritten,
     },
