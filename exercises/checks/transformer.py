@@ -127,6 +127,9 @@ layer_norm = Exercise(
             g * x / (x.var(-1, unbiased=False, keepdim=True) + eps).sqrt() + b
         ),
         "The scale g is missing.": lambda x, g, b, eps: _norm(x, torch.ones_like(g), b, eps),
+        "The shift b is scaled too. It is added at the very end, behind the scale.": (
+            lambda x, g, b, eps: _norm(x, g, g * b, eps)
+        ),
         "The shift b is missing.": lambda x, g, b, eps: _norm(x, g, torch.zeros_like(b), eps),
         "Scale and shift have changed places: g multiplies, b is added.": lambda x, g, b, eps: (
             _norm(x, b, g, eps)
@@ -166,11 +169,18 @@ def _others_only(logits, target, epsilon):
     return _mixed(logits, target, 1 - epsilon - share, share)
 
 
+def _underflowed(logits: Tensor, target: Tensor, epsilon: float) -> Tensor:
+    log_p = logits.softmax(-1).log()
+    right = log_p[torch.arange(len(target)), target]
+    return -((1 - epsilon) * right + epsilon * log_p.mean(-1)).mean()
+
+
 smoothed_loss = Exercise(
     "transformer/smoothed-loss",
     _smoothed,
     [
         (torch.tensor([[2.0, 0.0]]), torch.tensor([0]), 0.1),
+        (torch.tensor([[0.0, 200.0]]), torch.tensor([0]), 0.1),
         (_random(3, 5, seed=1), torch.tensor([4, 0, 2]), 0.1),
         (_random(4, 7, seed=2) * 3, torch.tensor([1, 1, 6, 0]), 0.4),
         (_random(4, 7, seed=3), torch.tensor([1, 5, 3, 0]), 0.0),
@@ -201,6 +211,15 @@ smoothed_loss = Exercise(
         ),
         "The sign is wrong: a loss is large where the probability is small.": (
             lambda logits, target, epsilon: -_smoothed(logits, target, epsilon)
+        ),
+        "The log of a softmax is infinite where the softmax has underflowed to 0. One function "
+        "does both steps without passing through 0.": _underflowed,
+        "`log_p[:, target]` picks all targets in every row: a table of n times n. Each row has one "
+        "target: give row numbers too.": lambda logits, target, epsilon: (
+            -(
+                (1 - epsilon) * logits.log_softmax(-1)[:, target].mean()
+                + epsilon * logits.log_softmax(-1).mean()
+            )
         ),
         "The logits are used as if they were log-probabilities. The log-softmax is still to "
         "come.": lambda logits, target, epsilon: (
@@ -253,6 +272,8 @@ def _by_said(logits: Tensor, target: Tensor, pad: int) -> float:
 
 
 def _accuracy_cases():
+    said = F.one_hot(torch.tensor([[3, 1, 0]]), 4).float()
+    yield said, torch.tensor([[3, 2, 0]]), 0  # the example of the text
     for i, (B, L, V) in enumerate(((1, 3, 4), (2, 4, 5), (4, 6, 5))):
         target = _numbers(1, V, B, L, seed=i)
         lengths = torch.tensor([2, 4, 1, 6])[:B] if B > 1 else torch.tensor([2])
@@ -280,6 +301,10 @@ token_accuracy = Exercise(
         "Above the line padding is left out, below it is counted: you divide by all "
         "places.": lambda logits, target, pad: _share(
             (logits.argmax(-1) == target) & (target != pad)
+        ),
+        "Below the line padding is left out, above it is counted: padding that is guessed can "
+        "bring the share above its due, even above 1.": lambda logits, target, pad: (
+            (logits.argmax(-1) == target).sum().item() / (target != pad).sum().item()
         ),
         "You leave out the places where the *model* says padding. A model may not choose its own "
         "questions: ask the target.": _by_said,
@@ -315,10 +340,14 @@ token_accuracy = Exercise(
 # ---------------------------------------------------------------- parameters
 
 
-def _count(F_: int, M: int, N: int, V: int, attentions=3, norms=5, last=4, head=None) -> int:
+def _count(F_: int, M: int, N: int, V: int, attentions=1, norms=2, last=2, head=0) -> int:
     A, W = 4 * F_ * F_ + 4 * F_, 2 * F_ * M + M + F_
-    head = (F_ + 1) * V if head is None else head
-    return N * (attentions * A + 2 * W + norms * 2 * F_) + last * F_ + 2 * V * F_ + head
+    return N * (attentions * A + W + norms * 2 * F_) + last * F_ + V * F_ + head
+
+
+def _with_encoder(F_: int, M: int, N: int, V: int) -> int:
+    A, W = 4 * F_ * F_ + 4 * F_, 2 * F_ * M + M + F_
+    return N * (3 * A + 2 * W + 10 * F_) + 4 * F_ + 2 * V * F_ + (F_ + 1) * V
 
 
 parameters = Exercise(
@@ -326,38 +355,48 @@ parameters = Exercise(
     lambda F, M, N, V: _count(F, M, N, V),
     [(2, 3, 1, 5), (4, 16, 2, 7), (12, 48, 3, 13), (512, 2048, 6, 37_000)],
     {
-        "You count two attentions a layer pair. The decoder has two of its own: to itself and to "
-        "the source.": lambda F, M, N, V: _count(F, M, N, V, attentions=2),
-        "You count five layer norms as if each had F numbers. A norm has a scale and a "
-        "shift.": lambda F, M, N, V: _count(F, M, N, V, norms=2.5, last=2),
-        "Four layer norms in a layer pair are one too few: the decoder has three branches, and "
-        "each has its norm.": lambda F, M, N, V: _count(F, M, N, V, norms=4),
-        "The two last norms are missing: with pre-norm no layer ends in one, so each stack has one "
-        "at its end.": lambda F, M, N, V: _count(F, M, N, V, last=0),
-        "The linear layer that makes the logits is missing.": lambda F, M, N, V: _count(
-            F, M, N, V, head=0
+        "This is the chapter's model, with an encoder. Here there is no source, so nothing reads "
+        "it and nothing asks it.": _with_encoder,
+        "You count a cross-attention and its norm. There is no source to be asked: two branches a "
+        "layer are left.": lambda F, M, N, V: _count(F, M, N, V, attentions=2, norms=3),
+        "You count two attentions a layer. Without a source a layer has self-attention "
+        "alone.": lambda F, M, N, V: _count(F, M, N, V, attentions=2),
+        "You count layer norms as if each had F numbers. A norm has a scale and a "
+        "shift.": lambda F, M, N, V: _count(F, M, N, V, norms=1, last=1),
+        "One norm in a layer is one too few: each of its two branches has its own.": (
+            lambda F, M, N, V: _count(F, M, N, V, norms=1)
         ),
-        "The bias of the linear layer at the end is missing: one number for each "
-        "token.": lambda F, M, N, V: _count(F, M, N, V, head=F * V),
-        "One embedding is missing: source and target have a table each.": lambda F, M, N, V: (
-            _count(F, M, N, V) - V * F
+        "Three norms in a layer are one too many: there is no third branch.": (
+            lambda F, M, N, V: _count(F, M, N, V, norms=3)
         ),
-        "You count the encoder's and the decoder's feed-forward network once. Each layer has its "
-        "own.": lambda F, M, N, V: _count(F, M, N, V) - N * (2 * F * M + M + F),
+        "The last norm is missing: with pre-norm no layer ends in one, so it stands at the end of "
+        "the stack.": lambda F, M, N, V: _count(F, M, N, V, last=0),
+        "You count a matrix of its own for the logits. It is tied: the embedding's table is used "
+        "again.": lambda F, M, N, V: _count(F, M, N, V, head=F * V),
+        "You count a whole linear layer for the logits. Its matrix is tied to the embedding, and "
+        "it has no bias.": lambda F, M, N, V: _count(F, M, N, V, head=(F + 1) * V),
+        "The logits have no bias here: the embedding's table is all that makes them.": (
+            lambda F, M, N, V: _count(F, M, N, V, head=V)
+        ),
+        "The embedding is missing. That its table is used twice does not make it free.": (
+            lambda F, M, N, V: _count(F, M, N, V) - V * F
+        ),
+        "An attention has four projections: the last one mixes what the heads have collected.": (
+            lambda F, M, N, V: _count(F, M, N, V) - N * (F * F + F)
+        ),
         "The biases of attention are missing: each of its four projections has F.": (
-            lambda F, M, N, V: _count(F, M, N, V) - N * 12 * F
+            lambda F, M, N, V: _count(F, M, N, V) - N * 4 * F
         ),
         "The biases of the feed-forward networks are missing: M in the first layer, F in the "
-        "second.": lambda F, M, N, V: _count(F, M, N, V) - N * 2 * (M + F),
-        "The layers are counted once. There are N of each kind, and none is shared.": (
+        "second.": lambda F, M, N, V: _count(F, M, N, V) - N * (M + F),
+        "The layers are counted once. There are N of them, and none is shared.": (
             lambda F, M, N, V: _count(F, M, 1, V)
         ),
     },
     hints=(
         "Count one attention, one feed-forward network and one norm first, biases included.",
-        "an encoder layer: 1 attention, 1 network, 2 norms; a decoder layer: 2, 1 and 3",
-        "N * (3 * <attention> + 2 * <network> + 5 * <norm>) + 2 * <norm> + <two embeddings> "
-        "+ <last linear layer>",
+        "a layer: 1 attention, 1 network, 2 norms; outside: 1 norm and 1 table",
+        "N * (<attention> + <network> + 2 * <norm>) + <norm> + <table>",
     ),
     minutes=12,
     difficulty=2,
