@@ -113,6 +113,10 @@ contributions = Exercise(
         ),
         "The sizes are right, but rows do not sum to one. To compare with weights we need "
         "shares.": lambda weights, value, W_o: weights * (value @ W_o).norm(dim=-1),
+        "You divide by the sum of *all* cells, so that only the whole table sums to one. Each row "
+        "is shared out by itself.": lambda weights, value, W_o: (
+            weights * (value @ W_o).norm(dim=-1) / (weights * (value @ W_o).norm(dim=-1)).sum()
+        ),
         "You squared the lengths. A square exaggerates: twice as long counts four "
         "times.": lambda weights, value, W_o: _rows(weights * (value @ W_o).square().sum(-1)),
         "You add up the entries of a vector instead of taking its length, so that plus and minus "
@@ -143,7 +147,7 @@ contributions = Exercise(
 # ---------------------------------------------------------------- rollout
 
 
-def _rollout(layers: list[Tensor], residual: float) -> Tensor:
+def _rolled(layers: list[Tensor], residual: float) -> Tensor:
     rolled = torch.eye(layers[0].shape[-1])
     for weights in layers:
         mixed = (1 - residual) * weights.mean(0) + residual * torch.eye(len(rolled))
@@ -151,22 +155,22 @@ def _rollout(layers: list[Tensor], residual: float) -> Tensor:
     return rolled
 
 
-def _reversed_order(layers: list[Tensor], residual: float) -> Tensor:
-    return _rollout(layers[::-1], residual)
+def _rollout(layers: list[Tensor], residual: float, place: int) -> Tensor:
+    return _rolled(layers, residual)[place]
 
 
-def _identity_unscaled(layers: list[Tensor], residual: float) -> Tensor:
+def _identity_unscaled(layers: list[Tensor], residual: float, place: int) -> Tensor:
     rolled = torch.eye(layers[0].shape[-1])
     for weights in layers:
         rolled = (weights.mean(0) + torch.eye(len(rolled))) @ rolled
-    return rolled
+    return rolled[place]
 
 
-def _cell_by_cell(layers: list[Tensor], residual: float) -> Tensor:
-    rolled = _rollout(layers[:1], residual)
+def _cell_by_cell(layers: list[Tensor], residual: float, place: int) -> Tensor:
+    rolled = _rolled(layers[:1], residual)
     for weights in layers[1:]:
-        rolled = rolled * _rollout([weights], residual)
-    return rolled
+        rolled = rolled * _rolled([weights], residual)
+    return rolled[place]
 
 
 rollout = Exercise(
@@ -179,39 +183,56 @@ rollout = Exercise(
                 torch.tensor([[[0, 1.0, 0], [0, 0, 1], [1, 0, 0]]]),
             ],
             0.25,
+            2,
         ),
-        ([_maps(2, 3, 3, seed=1), _maps(2, 3, 3, seed=2)], 0.5),
-        ([_maps(3, 4, 4, seed=s) for s in (3, 4, 5)], 0.3),
-        ([_maps(2, 5, 5, seed=6)], 0.0),
+        ([_maps(2, 3, 3, seed=1), _maps(2, 3, 3, seed=2)], 0.5, 1),
+        ([_maps(3, 4, 4, seed=s) for s in (3, 4, 5)], 0.3, 3),
+        ([_maps(2, 5, 5, seed=6)], 0.0, 0),
     ],
     {
-        "The layers are multiplied in the wrong order. The last layer reads what the layers "
-        "before it have made, so its matrix stands on the *left*.": _reversed_order,
-        "The residual path is missing: each layer also adds its own input, which is the "
-        "identity.": lambda layers, residual: _rollout(layers, 0.0),
-        "The two shares are swapped: `residual` is the share of the identity, the rest goes to "
-        "the weights.": lambda layers, residual: _rollout(layers, 1 - residual),
-        "You always take one half. The share of the residual path is an argument.": (
-            lambda layers, residual: _rollout(layers, 0.5)
+        "You walk from the first layer up. The last layer looks first: it says at which places of "
+        "the layer below to look on.": lambda layers, residual, place: _rollout(
+            layers[::-1], residual, place
         ),
-        "Rows sum to more than one: you add the identity without giving each part its "
+        "The residual path is missing: each layer also adds its own input, which is the "
+        "identity.": lambda layers, residual, place: _rollout(layers, 0.0, place),
+        "The two shares are swapped: `residual` is the share of the identity, the rest goes to "
+        "the weights.": lambda layers, residual, place: _rollout(layers, 1 - residual, place),
+        "You always take one half. The share of the residual path is an argument.": (
+            lambda layers, residual, place: _rollout(layers, 0.5, place)
+        ),
+        "The shares sum to more than one: you add the identity without giving each part its "
         "share.": _identity_unscaled,
         "You look at the last layer alone. Its map points at places, which hold mixtures by "
-        "then.": lambda layers, residual: _rollout(layers[-1:], residual),
-        "You multiply cell by cell. A path goes from i over *any* place to j, so the hops are "
+        "then.": lambda layers, residual, place: _rollout(layers[-1:], residual, place),
+        "You multiply cell by cell. A path goes to j over *any* place, so the hops are "
         "summed: that is a matrix product.": _cell_by_cell,
-        "You follow the first head only. Average the heads of a layer "
-        "first.": lambda layers, residual: _rollout([w[:1] for w in layers], residual),
+        "You follow the first head only. Average the heads of a layer first.": (
+            lambda layers, residual, place: _rollout([w[:1] for w in layers], residual, place)
+        ),
+        "You sum the heads of a layer, so that a row of three heads hands out three. Average "
+        "them.": lambda layers, residual, place: _rollout(
+            [w.sum(0, keepdim=True) for w in layers], residual, place
+        ),
+        "You take the largest weight over the heads. Such rows sum to more than one; average the "
+        "heads.": lambda layers, residual, place: _rollout(
+            [w.amax(0, keepdim=True) for w in layers], residual, place
+        ),
         "You average the layers. Layers come one after the other: their hops multiply.": (
-            lambda layers, residual: _rollout([torch.stack(layers).mean(0)], residual)
+            lambda layers, residual, place: _rollout([torch.stack(layers).mean(0)], residual, place)
+        ),
+        "You return a column: who looks at the place. A row says where the place itself gets its "
+        "content.": lambda layers, residual, place: _rolled(layers, residual)[:, place],
+        "You return the rows of all places. Only the row of one place is asked for.": (
+            lambda layers, residual, place: _rolled(layers, residual)
         ),
     },
     hints=(
-        "Follow one row by hand: where does the last place look, and what stands there?",
-        "layer (H, L, L) -> mean over heads (L, L) -> mixed with the identity (L, L) -> product "
-        "with all layers below (L, L)",
-        "rolled = <identity>; for each layer, first one first: mixed = <weights and identity, each "
-        "with its share>; rolled = mixed @ rolled",
+        "Start with all the weight on the place. Where does it lie after one step down?",
+        "row (L,) @ mean over heads (L, L) -> (L,); mixed with the row itself, it goes one layer "
+        "further down",
+        "row = <one at the place>; for each layer, *last* one first: row = <row through the "
+        "weights, and the row itself, each with its share>",
     ),
     minutes=12,
     difficulty=2,
@@ -358,6 +379,10 @@ mass_on_truth = Exercise(
         "together: sum within a row, then average over rows.": lambda weights, truth: weights[
             :, truth
         ].mean(-1),
+        "You average over the right keys of a row. They count together: two right keys with 0.3 "
+        "each are a mass of 0.6.": lambda weights, truth: (
+            (weights * truth).sum(-1) / truth.sum(-1).clamp_min(1)
+        )[:, truth.any(-1)].mean(-1),
         "You return sums, which grow with the number of rows. A mass is a share between 0 and "
         "1.": lambda weights, truth: (weights * truth).sum((-1, -2)),
         "You return one number. Each head is marked by itself: a good head would disappear in "
