@@ -47,6 +47,16 @@ additive_scores = Exercise(
         "give the queries a dimension of size 1 for the keys.": lambda query, key, W_q, W_k, b, w: (
             torch.tanh(query @ W_q + key @ W_k + b) @ w
         ),
+        "Query and key are bent apart, each with its bias. Add the two hidden vectors and the bias "
+        "first, once, and bend the sum.": lambda query, key, W_q, W_k, b, w: (
+            (torch.tanh(query @ W_q + b)[:, None] + torch.tanh(key @ W_k + b)[None]) @ w
+        ),
+        "Each side goes through the tanh by itself, the bias with the query. Only one tanh stands "
+        "in the formula, around the sum.": lambda query, key, W_q, W_k, b, w: (
+            (torch.tanh(query @ W_q + b)[:, None] + torch.tanh(key @ W_k)[None]) @ w
+        ),
+        "The bias is in your sum twice, once with the query and once with the key. The formula has "
+        "it once.": lambda query, key, W_q, W_k, b, w: _additive(query, key, W_q, W_k, 2 * b, w),
         "You multiply the two hidden vectors. This score adds them; the product is the other "
         "family of scores.": lambda query, key, W_q, W_k, b, w: (
             torch.tanh((query @ W_q)[:, None] * (key @ W_k)[None] + b) @ w
@@ -94,6 +104,7 @@ def _multiplicative_cases():
     for i, (B, L, S, Dq, Dk, lengths) in enumerate(
         (
             (1, 1, 2, 2, 2, [2]),
+            (2, 2, 3, 2, 2, [3, 1]),  # L = B: a mask without a dimension for queries still fits
             (2, 3, 4, 2, 5, [4, 2]),
             (3, 2, 5, 3, 3, [1, 5, 3]),
             (2, 3, 3, 4, 4, [2, 3]),
@@ -116,6 +127,16 @@ multiplicative_context = Exercise(
         ),
         "The mask is upside down: True means that a place may be "
         "attended.": lambda query, key, W, mask: _multiplicative(query, key, W, ~mask),
+        "The mask is turned round before minus infinity is filled in, so real places are hidden; a "
+        "row with nothing left becomes NaN. Fill where the mask is *False*.": (
+            lambda query, key, W, mask: (
+                F.softmax((query @ W @ key.mT).masked_fill(mask[:, None], -torch.inf), dim=-1) @ key
+            )
+        ),
+        "The mask (B, S) lacks a dimension for the queries: against scores (B, L, S) its B falls "
+        "on L. It must hold for all queries of a source.": lambda query, key, W, mask: (
+            F.softmax((query @ W @ key.mT).masked_fill(~mask, -torch.inf), dim=-1) @ key
+        ),
         "You mask after the softmax, so that rows with padding sum to less than "
         "one.": lambda query, key, W, mask: (
             F.softmax(query @ W @ key.mT, dim=-1) * mask[:, None] @ key
@@ -331,14 +352,36 @@ def _call(answer, table, start, end, max_len):
     def step(token, state):
         return table[state % len(table), token], state + 1
 
-    return [int(token) for token in answer(step, 0, start, end, max_len)]
+    return answer(step, 0, start, end, max_len)
+
+
+def _tensors(step, state, start, end, max_len):
+    said, token = [], torch.tensor(start)
+    while len(said) < max_len:
+        logits, state = step(token, state)
+        token = logits.argmax()
+        if token == end:
+            break
+        said.append(token)
+    return said
+
+
+def _sampled(step, state, start, end, max_len):
+    said, token = [], start
+    while len(said) < max_len:
+        logits, state = step(token, state)
+        token = int(torch.multinomial(logits.softmax(-1), 1))
+        if token == end:
+            break
+        said.append(token)
+    return said
 
 
 def _paths():
-    def table(steps, V, path, seed):
-        logits = _random(steps, V, V, seed=seed)
+    def table(steps, V, path, seed, flat=1.0):
+        logits = flat * _random(steps, V, V, seed=seed)
         for i, (token, following) in enumerate(pairwise(path)):
-            logits[i % steps, token, following] = 9.0
+            logits[i % steps, token, following] = 9.0 * flat
         return logits
 
     return [
@@ -346,6 +389,7 @@ def _paths():
         (table(5, 6, [5, 3, 3, 2, 4, 0], 2), 5, 0, 8),
         (table(6, 5, [4, 1, 2, 1, 3, 2, 1], 3), 4, 0, 4),
         (table(3, 4, [2, 1], 4), 2, 1, 3),
+        (table(9, 9, [0, 5, 2, 7, 3, 6, 4, 8, 2, 1], 5, flat=0.01), 0, 1, 12),  # nearly even
     ]
 
 
@@ -367,6 +411,11 @@ greedy = Exercise(
         "it says.": _with_start,
         "You say one token more than max_len allows.": _variant(extra=1),
         "You stop one token before max_len.": _variant(extra=-1),
+        "The tokens are right, but your list holds tensors. int() makes a number of each.": (
+            _tensors
+        ),
+        "You draw the next token by chance. Say the likeliest one, also when it is hardly likelier "
+        "than the others.": _sampled,
         "You choose the least likely token. The largest logit is the likeliest.": _variant(
             least=True
         ),
