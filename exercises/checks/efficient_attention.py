@@ -60,6 +60,14 @@ def _old_largest(largest, total, mixed, scores, values):
     return (largest, *_step(largest, total, mixed, scores, values)[1:])
 
 
+def _overflow(largest, total, mixed, scores, values):
+    higher = torch.maximum(largest, scores.amax())
+    back = (-higher).exp()
+    total = total * largest.exp() + scores.exp().sum()
+    mixed = mixed * largest.exp() + scores.exp() @ values
+    return higher, total * back, mixed * back
+
+
 def _step_cases():
     yield (
         torch.tensor(1.0),
@@ -110,6 +118,9 @@ online_step = Exercise(
         "once, after the last block.": _divided,
         "The sums are right, but you hand back the old largest score. The next step would rescale "
         "from the wrong shift.": _old_largest,
+        "Some results are not a number. You take the exponential of a score without a shift: the "
+        "exponential of 900 is infinite. Subtract first, then take the exponential of the "
+        "difference.": _overflow,
     },
     hints=(
         "Three lines: the new largest score, the factor for the past, the shares of the block.",
@@ -137,6 +148,10 @@ window_pairs = Exercise(
     {
         "You count as if every query had a full window. The first queries have fewer keys before "
         "them.": lambda length, window: length * window,
+        "You cut the window at the length of the sequence, but still count as if every query had "
+        "it full. The first queries have fewer keys.": lambda length, window: (
+            length * min(length, window)
+        ),
         "Nothing is wrong for long sequences, but a window longer than the sequence is causal "
         "attention and no more.": lambda length, window: (
             length * window - window * (window - 1) // 2
@@ -163,117 +178,182 @@ window_pairs = Exercise(
 )
 
 
-# ---------------------------------------------------------------- strided mask
+# ---------------------------------------------------------------- mask with posts
 
 
-def _strided(length: int, stride: int) -> Tensor:
+def _parts(length: int, block: int) -> tuple[Tensor, Tensor, Tensor]:
+    places = torch.arange(length)
+    own = places[:, None] // block == places // block
+    return places[:, None] >= places, own, places % block == block - 1
+
+
+def _posts(length: int, block: int) -> Tensor:
+    past, own, post = _parts(length, block)
+    return past & (own | post)
+
+
+def _no_past(length: int, block: int) -> Tensor:
+    _, own, post = _parts(length, block)
+    return own | post
+
+
+def _precedence(length: int, block: int) -> Tensor:
+    past, own, post = _parts(length, block)
+    return past & own | post
+
+
+def _other_precedence(length: int, block: int) -> Tensor:
+    past, own, post = _parts(length, block)
+    return own | post & past
+
+
+def _first_of_block(length: int, block: int) -> Tensor:
+    past, own, _ = _parts(length, block)
+    return past & (own | (torch.arange(length) % block == 0))
+
+
+def _from_query(length: int, block: int) -> Tensor:
     places = torch.arange(length)
     back = places[:, None] - places
-    return (back >= 0) & ((back < stride) | (back % stride == 0))
+    return (back >= 0) & ((back < block) | (back % block == 0))
 
 
-def _differences(length: int) -> Tensor:
+def _window_not_block(length: int, block: int) -> Tensor:
     places = torch.arange(length)
-    return places[:, None] - places
+    past, _, post = _parts(length, block)
+    return past & ((places[:, None] - places < block) | post)
 
 
-strided_mask = Exercise(
-    "efficient-attention/strided-mask",
-    _strided,
-    [(3, 2), (5, 2), (7, 3), (11, 4), (4, 9)],
+posts_mask = Exercise(
+    "efficient-attention/posts-mask",
+    _posts,
+    [(5, 2), (8, 3), (11, 4), (7, 3), (3, 9)],
     {
-        "The future is visible: multiples of the stride lie ahead of a query as well as "
-        "behind it.": lambda length, stride: (
-            (_differences(length).abs() < stride) | (_differences(length) % stride == 0)
+        "The future is visible, within the own block and at the posts. Both kinds of keys must "
+        "also lie in the past.": _no_past,
+        "Posts of the future are visible. `&` binds closer than `|`: put the two ways to be seen "
+        "in parentheses before you join them with the past.": _precedence,
+        "The own block is visible to its end, future included. `&` binds closer than `|`: put the "
+        "two ways to be seen in parentheses.": _other_precedence,
+        "Your posts are the first positions of the blocks. The post is the last one, which has "
+        "seen its whole block.": _first_of_block,
+        "This is the strided mask of the chapter: its far keys are counted from the query. Posts "
+        "stand at the same places for all queries.": _from_query,
+        "The near keys are a window that moves with the query. A block has fixed borders: query "
+        "and key are in the same one.": _window_not_block,
+        "The posts are missing: nothing ever leaves a block.": lambda length, block: (
+            _parts(length, block)[0] & _parts(length, block)[1]
         ),
-        "The near keys are missing: besides every stride-th key, a query sees the last few keys "
-        "one by one.": lambda length, stride: (
-            (_differences(length) >= 0) & (_differences(length) % stride == 0)
+        "The own block is missing: only the posts are seen.": lambda length, block: (
+            _parts(length, block)[0] & _parts(length, block)[2]
         ),
-        "The far keys are missing: this is a window. Every stride-th key further back is to be "
-        "seen too.": lambda length, stride: (
-            (_differences(length) >= 0) & (_differences(length) < stride)
+        "The mask is transposed: rows are queries and columns are keys.": lambda length, block: (
+            _posts(length, block).T
         ),
-        "The far keys are those at fixed places, the same for all queries. The stride is counted "
-        "from the query: its distance is what must divide.": lambda length, stride: (
-            (_differences(length) >= 0)
-            & ((_differences(length) < stride) | (torch.arange(length) % stride == 0))
-        ),
-        "The conditions are joined by *and*. A far key is never near: one of the two is "
-        "enough.": lambda length, stride: (
-            (_differences(length) >= 0)
-            & (_differences(length) < stride)
-            & (_differences(length) % stride == 0)
-        ),
-        "The mask is transposed: rows are queries and columns are keys.": lambda length, stride: (
-            _strided(length, stride).T
-        ),
-        "The mask is upside down. True means *may* attend.": lambda length, stride: (
-            ~_strided(length, stride)
+        "The mask is upside down. True means *may* attend.": lambda length, block: (
+            ~_posts(length, block)
         ),
         "The places are right, but the mask holds numbers. Booleans are wanted: some functions add "
-        "a float mask to the scores.": lambda length, stride: _strided(length, stride).float(),
+        "a float mask to the scores.": lambda length, block: _posts(length, block).float(),
     },
     hints=(
-        "Everything here depends on how far back a key lies: build that table first.",
-        "back = places[:, None] - places is (length, length); negative means future",
-        "<not in the future> & (<nearer than the stride> | <distance divides by the stride>)",
+        "Three questions about a pair: is the key in the past, in the same block, a post?",
+        "places // block is the number of a block; places % block the place inside it",
+        "<past> & (<same block (length, length)> | <post (length,)>)",
     ),
     minutes=8,
 )
 
 
-# ---------------------------------------------------------------- reach of several layers
+# ---------------------------------------------------------------- how many layers
 
 
-def _reachable(mask: Tensor, layers: int) -> Tensor:
+def _needed(mask: Tensor) -> int:
+    seen = mask[-1]
+    for layers in range(1, len(mask) + 1):
+        if seen.all():
+            return layers
+        seen = mask[seen].any(0)
+    return 0
+
+
+def _needed_squares(mask: Tensor) -> int:
     reach = mask
-    for _ in range(layers - 1):
+    for layers in range(1, len(mask) + 1):
+        if reach[-1].all():
+            return layers
+        reach = (reach.float() @ reach.float()) > 0
+    return 0
+
+
+def _needed_all(mask: Tensor) -> int:
+    reach = mask
+    for layers in range(1, len(mask) + 1):
+        if reach.all():
+            return layers
         reach = (reach.float() @ mask.float()) > 0
-    return reach
+    return 0
 
 
-def _reach_cases():
-    chain = torch.tensor([[True, False, False], [True, True, False], [False, True, True]])
-    loose = torch.tensor([[False, True, False], [False, False, True], [False, False, False]])
-    yield chain, 1
-    yield chain, 2
-    yield loose, 2
-    yield _strided(9, 3), 2
-    yield (_differences(7) >= 0) & (_differences(7) < 2), 4
-    yield _random(5, 5, seed=2) > 0.6, 3
+def _needed_first(mask: Tensor) -> int:
+    seen = mask[-1]
+    for layers in range(1, len(mask) + 1):
+        if seen[0]:
+            return layers
+        seen = mask[seen].any(0)
+    return 0
 
 
-reachable = Exercise(
-    "efficient-attention/reachable",
-    _reachable,
-    _reach_cases,
+def _needed_column(mask: Tensor) -> int:
+    return _needed(mask.T)
+
+
+def _window(length: int, width: int) -> Tensor:
+    places = torch.arange(length)
+    back = places[:, None] - places
+    return (back >= 0) & (back < width)
+
+
+def _needed_cases():
+    yield (_window(4, 2),)
+    yield (_window(9, 3),)
+    yield (torch.ones(5, 5).tril().bool(),)
+    yield (_parts(6, 3)[1],)  # blocks: never
+    yield (_window(7, 3) | (torch.arange(7) == 0) & torch.ones(7, 7).tril().bool(),)
+    yield (_posts(8, 3),)
+    turned = _window(5, 2)
+    turned[0, 4] = True  # the first position sees the last one
+    yield (turned,)
+    yield (torch.tensor([[True, False, True], [True, True, True], [False, True, True]]),)
+
+
+layers_needed = Exercise(
+    "efficient-attention/layers-needed",
+    _needed,
+    _needed_cases,
     {
-        "You return the mask of a single layer. What layer two reads was already mixed by layer "
-        "one.": lambda mask, layers: mask,
-        "One layer too many: with layers = 1 the reach is the mask itself.": lambda mask, layers: (
-            _reachable(mask, layers + 1)
+        "One too few: you count the products, or the layers after the first. What the mask itself "
+        "shows takes one layer.": lambda mask: max(_needed(mask) - 1, 0),
+        "One too many: look whether all is seen before you add a layer.": lambda mask: (
+            _needed(mask) + 1 if _needed(mask) else 0
         ),
-        "You square the result each time, so the number of steps doubles instead of growing by "
-        "one.": lambda mask, layers: _reachable(mask, 2 ** (layers - 1)),
-        "These are numbers of paths. The question is only whether there is one: a boolean "
-        "mask.": lambda mask, layers: torch.linalg.matrix_power(mask.float(), layers),
-        "One factor of the product is turned around. From i to l and from l to j: both masks are "
-        "read from row to column.": lambda mask, layers: (
-            mask if layers == 1 else (_reachable(mask, layers - 1).float() @ mask.T.float()) > 0
-        ),
-        "You keep what fewer layers could see. Without a residual path information passes through "
-        "every layer: exactly that many steps.": lambda mask, layers: torch.stack(
-            [_reachable(mask, step + 1) for step in range(layers)]
-        ).any(0),
-        "The result is transposed: who is reached stands in the rows.": lambda mask, layers: (
-            _reachable(mask, layers).T
-        ),
+        "You square the result each time, so the number of layers doubles instead of growing by "
+        "one.": _needed_squares,
+        "You wait until every query has seen everything. Only the last query is asked for; under "
+        "a causal mask the others never do.": _needed_all,
+        "You wait for the first position only. A mask may reach far and leave holes: all "
+        "positions count.": _needed_first,
+        "You follow the mask backwards: whom the last position reaches. Rows are queries: ask "
+        "what its row can see.": _needed_column,
+        "Where no number of layers is enough, 0 is wanted, not the number of layers that you "
+        "tried.": lambda mask: _needed(mask) or len(mask),
+        "You count the positions that one layer shows. The question is how many layers it takes "
+        "until all are seen.": lambda mask: int(mask[-1].sum()),
     },
     hints=(
-        "Two steps lead from i to j if some l exists with mask[i, l] and mask[l, j].",
-        "torch has no product of boolean matrices: use floats, and compare with 0 afterwards.",
-        "reach = mask; then layers - 1 times: reach = (<reach times mask>) > 0",
+        "Carry one row: what the last query has seen so far. How does one more layer widen it?",
+        "seen (n,) starts as mask[-1]; mask[seen] has the rows of all positions seen so far",
+        "for layers in 1 .. n: return it if <all seen>; else seen = <any of these rows>; then 0",
     ),
     minutes=10,
     difficulty=2,
