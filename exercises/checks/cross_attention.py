@@ -56,6 +56,8 @@ cross_context = Exercise(
         "*projected* query has entries.": lambda x, y, W_q, W_k, W_v: attention(
             x @ W_q, y @ W_k, y @ W_v, scale=x.shape[-1] ** -0.5
         ),
+        "The values are not projected: `y` itself is averaged. The third matrix is "
+        "unused.": lambda x, y, W_q, W_k, W_v: attention(x @ W_q, y @ W_k, y),
         "Each column of your weights sums to one: the softmax runs over those who ask. It must "
         "run over what is looked at.": lambda x, y, W_q, W_k, W_v: (
             (x @ W_q @ (y @ W_k).T * W_q.shape[1] ** -0.5).softmax(0) @ (y @ W_v)
@@ -166,6 +168,18 @@ def _hide_those_who_ask(C, x_real, y_real):
     )
 
 
+def _hide_those_who_ask_inf(C, x_real, y_real):
+    return (
+        C.masked_fill(~x_real[:, None], -torch.inf).softmax(1),
+        C.T.masked_fill(~y_real[:, None], -torch.inf).softmax(1),
+    )
+
+
+def _hide_pairs(C, x_real, y_real, low):
+    C = C.masked_fill(~(x_real[:, None] & y_real), low)
+    return C.softmax(1), C.T.softmax(1)
+
+
 def _hide_both(C, x_real, y_real):
     A, B = _padded_maps(C, x_real, y_real)
     return A * x_real[:, None], B * y_real[:, None]
@@ -205,6 +219,19 @@ padded_maps = Exercise(
         "wrong axis.": _hide_those_who_ask,
         "The masks are upside down: True means that a word is there and may be "
         "attended.": lambda C, x_real, y_real: _padded_maps(C, ~x_real, ~y_real),
+        "You hide those who *ask*: their rows are -inf throughout, and a softmax of nothing but "
+        "-inf is nan. Hide what is looked at.": _hide_those_who_ask_inf,
+        "Both masks stand in one table: a row of padding that asks is hidden throughout, so it "
+        "spreads over padding too. One mask a map.": lambda C, x_real, y_real: _hide_pairs(
+            C, x_real, y_real, -1e9
+        ),
+        "Both masks stand in one table: a row of padding that asks is -inf throughout, and its "
+        "softmax is nan. One mask a map.": lambda C, x_real, y_real: _hide_pairs(
+            C, x_real, y_real, -torch.inf
+        ),
+        "The maps have changed places: first `A`, how x looks at y, then `B`.": (
+            lambda C, x_real, y_real: _padded_maps(C, x_real, y_real)[::-1]
+        ),
         "You also empty the rows of padding that asks. Here only what is *looked at* is hidden; "
         "every row sums to one.": _hide_both,
     },
@@ -314,9 +341,64 @@ def _far_future(words: Tensor) -> Tensor:
     return out
 
 
+def _two_ahead(words: Tensor) -> Tensor:
+    return F.one_hot(words.roll(-2, dims=1), 7).float()
+
+
+def _adds_next(words: Tensor, factor: float, width: int) -> Tensor:
+    """The next word's number, times a factor, in `width` of 50 features."""
+    out = torch.zeros(*words.shape, 50)
+    out[:, :-1, :width] = factor * words[:, 1:, None].float()
+    return out
+
+
+def _rises(words: Tensor) -> Tensor:
+    return _adds_next(words, 1.0, 1)
+
+
+def _falls(words: Tensor) -> Tensor:
+    return _adds_next(words, -1.0, 1)
+
+
+def _just_above(words: Tensor) -> Tensor:
+    return _adds_next(words, 1e-6, 1)  # moves one feature by 2e-6 and more
+
+
+def _just_below(words: Tensor) -> Tensor:
+    return _adds_next(words, 1e-7, 50)  # moves each feature by less than 5e-7
+
+
+def _one_below(words: Tensor) -> Tensor:
+    return _adds_next(words, 1e-7, 1)
+
+
+def _compared(model, words, changed, j, how):
+    return (how(model(words) - model(changed))[:, :j] > 1e-6).any(0)
+
+
+def _changed(words, others, j):
+    return torch.cat([words[:, :j], others[:, j:]], dim=1)
+
+
+def _changes_one(model, words, others, j):
+    changed = words.clone()
+    changed[:, j] = others[:, j]
+    return _compared(model, words, changed, j, lambda d: d.abs().amax(-1))
+
+
+def _close(model, words, others, j):
+    same = torch.isclose(model(words), model(_changed(words, others, j)))
+    return (~same)[:, :j].any(-1).any(0)
+
+
 def _changes_last(model, words, others, j):
     changed = torch.cat([words[:, :-1], others[:, -1:]], dim=1)
     return ((model(words) - model(changed)).abs().amax(-1)[:, :j] > 1e-6).any(0)
+
+
+def _moved_by(model, words, others, start, j):
+    changed = _changed(words, others, start)
+    return _compared(model, words, changed, j, lambda d: d.abs().amax(-1))
 
 
 def _changes_past(model, words, others, j):
@@ -338,6 +420,12 @@ moved_before = Exercise(
         (_next_word, WORDS[:1], OTHERS[:1], 3),
         (_far_future, WORDS, OTHERS, 2),
         (_running, WORDS, OTHERS, 4),
+        (_two_ahead, WORDS, OTHERS, 2),
+        (_rises, WORDS, OTHERS, 2),
+        (_falls, WORDS, OTHERS, 2),
+        (_just_above, WORDS, OTHERS, 2),
+        (_just_below, WORDS, OTHERS, 2),
+        (_one_below, WORDS, OTHERS, 2),
     ],
     {
         "You report all outputs. Output j and later ones *should* move when word j changes: only "
@@ -368,6 +456,31 @@ moved_before = Exercise(
         ),
         "You change the last word alone. A model that reads one word ahead hides from that: change "
         "all words from j on.": _changes_last,
+        "You change word j alone. A model that reads two words ahead also has later ones: change "
+        "all words from j on.": _changes_one,
+        "Off by one: you replace the words from j + 1 on, so that word j stays as it "
+        "was.": lambda model, words, others, j: _moved_by(model, words, others, j + 1, j),
+        "You compare with the outputs for `others` as a whole: there the words before j differ "
+        "too, and may move everything.": lambda model, words, others, j: _compared(
+            model, words, others, j, lambda d: d.abs().amax(-1)
+        ),
+        "The difference keeps its sign: an output that is lower for `words` counts as not moved. "
+        "Take its size.": lambda model, words, others, j: _compared(
+            model, words, _changed(words, others, j), j, lambda d: d.amax(-1)
+        ),
+        "The difference keeps its sign: an output that is higher for `words` counts as not moved. "
+        "Take its size.": lambda model, words, others, j: _compared(
+            model, words, _changed(words, others, j), j, lambda d: (-d).amax(-1)
+        ),
+        "The mean over the features makes a leak in one of many too small to see: ask for "
+        "*any* feature.": lambda model, words, others, j: _compared(
+            model, words, _changed(words, others, j), j, lambda d: d.abs().mean(-1)
+        ),
+        "The sum over the features adds up many differences that are each too small: compare "
+        "each feature with 1e-6.": lambda model, words, others, j: _compared(
+            model, words, _changed(words, others, j), j, lambda d: d.abs().sum(-1)
+        ),
+        "The bound is another one: `isclose` and `!=` also report differences below 1e-6.": _close,
         "You change the *past* and watch the past. Keep the words before j and replace those from "
         "j on.": _changes_past,
     },
