@@ -28,6 +28,25 @@ def _rows_of_matrices(x, W_q, W_k, W_v, h, H):
     return attention(x @ W_q[part], x @ W_k[part], x @ W_v[part])[:, part]
 
 
+def _rows_transposed(x, W_q, W_k, W_v, h, H):
+    D = W_q.shape[1] // H
+    part = slice(h * D, (h + 1) * D)
+    return attention(x @ W_q[part].T, x @ W_k[part].T, x @ W_v[part].T)
+
+
+def _cut_features(x, W_q, W_k, W_v, h, H):
+    D = W_q.shape[1] // H
+    part = slice(h * D, (h + 1) * D)
+    return attention(x[:, part] @ W_q[part], x[:, part] @ W_k[part], x[:, part] @ W_v[part])
+
+
+def _cut_both(x, W_q, W_k, W_v, h, H):
+    D = W_q.shape[1] // H
+    part = slice(h * D, (h + 1) * D)
+    q, k, v = (x[:, part] @ W[part, part] for W in (W_q, W_k, W_v))
+    return attention(q, k, v)
+
+
 def _every_other_feature(x, W_q, W_k, W_v, h, H):
     part = slice(h, None, H)
     return attention(x @ W_q[:, part], x @ W_k[:, part], x @ W_v[:, part])
@@ -93,6 +112,13 @@ one_head = Exercise(
     {
         "You cut the input: a head would know a part of the features of each place only. Every "
         "head reads all of x; what is cut is the matrix, by columns.": _rows_of_matrices,
+        "You take rows of the matrices and transpose them, as nn.Linear would keep them. Here x "
+        "stands on the left of a plain matrix, x @ W: a feature of the result is a "
+        "column.": _rows_transposed,
+        "You cut the features of x and take the rows of the matrices that fit. The result is as "
+        "wide as x; a head reads all of x and makes D features.": _cut_features,
+        "You cut twice, the features of x and the matrices: your head reads D features of each "
+        "place only. It should read all of them.": _cut_both,
         "Your head takes every H-th column. Head 0 owns the first D columns, head 1 the next "
         "D.": _every_other_feature,
         "You cut the sequence. Every head sees all places; the columns of the matrices are shared "
@@ -147,6 +173,8 @@ parameters = Exercise(
         ),
         "The output projection is missing, as in one of the articles: without it heads could not "
         "be mixed.": lambda F, H, G: _count(F, H, G) - (F * F + F),
+        "The count is right, but it is a float: F / H makes one. Heads are whole numbers of "
+        "features wide: F // H.": lambda F, H, G: float(_count(F, H, G)),
         "The biases are missing: each of the four projections adds one number to every feature it "
         "makes.": lambda F, H, G: 2 * F * F + 2 * F * G * (F // H),
         "You give all heads keys and values of their own. With G groups there are only G of them, "
@@ -214,6 +242,9 @@ summands = Exercise(
         "*rows* of W_o that belong to its features.": _with_rows(
             lambda W, H: W.T.unflatten(0, (H, -1))
         ),
+        "You cut the columns of W_o into heads and transpose each block: your matrices have the "
+        "right shape and the wrong numbers. Keep the rows together: (H, D, F) needs no "
+        "transposition.": _with_rows(lambda W, H: W.reshape(H, W.shape[1], -1).mT),
         "Every head gets the first D rows. Head h owns the rows h * D to (h + 1) * D.": _with_rows(
             lambda W, H: W.unflatten(0, (H, -1))[:1].expand(H, -1, -1)
         ),
@@ -293,7 +324,8 @@ share_keys = Exercise(
     hints=(
         "How many heads of queries does one head of keys serve?",
         "keys (B, G, S, D) -> (B, H, S, D): heads 0 to H/G - 1 are all head 0 of the keys",
-        "return keys.repeat_interleave(<how often>, dim=<the axis of heads>)",
+        "used = [<head of keys> for each of the H heads of queries]\n"
+        "return torch.stack([keys[:, g] for g in used], dim=<the axis of heads>)",
     ),
     minutes=6,
     difficulty=1,
@@ -366,6 +398,14 @@ def _shuffle_cases():
     ]
 
 
+def _as_number(function, *arguments):
+    """A float and a tensor without dimensions are the same answer."""
+    result = function(*arguments)
+    if isinstance(result, Tensor) and result.ndim == 0:
+        return result.item()
+    return result
+
+
 shuffle_error = Exercise(
     "multi-head-attention/shuffle-error",
     _shuffle_error,
@@ -407,4 +447,5 @@ shuffle_error = Exercise(
     ),
     minutes=10,
     difficulty=2,
+    call=_as_number,
 )

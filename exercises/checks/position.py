@@ -71,9 +71,7 @@ waves = Exercise(
             0, lambda width: 10000.0 ** (torch.arange(0, width, 2) / width)
         ),
         "The exponent is only half of what it should be: it is 2f / F for the pair f, and you "
-        "divide f by F.": _waves_with(
-            0, lambda width: 10000.0 ** (-torch.arange(width // 2) / width)
-        ),
+        "divide f by F.": _waves_with(0, lambda width: _half_exponents(width)),
         "You spread the frequencies up to 1/10000 itself. The last exponent is 2f / F with "
         "f = F / 2 - 1, which is less than 1.": _waves_with(
             0, lambda width: torch.logspace(0, -4, width // 2)
@@ -100,6 +98,10 @@ def _turned(x: Tensor, angles: Tensor) -> Tensor:
     a, b = x[:, 0::2], x[:, 1::2]
     c, s = angles.cos(), angles.sin()
     return torch.stack([a * c - b * s, a * s + b * c], dim=-1).flatten(1)
+
+
+def _half_exponents(width: int) -> Tensor:
+    return 10000.0 ** (-torch.arange(width // 2) / width)
 
 
 def _angles(x: Tensor, start: int) -> Tensor:
@@ -140,6 +142,10 @@ turn = Exercise(
         "You turn the other way. With queries and keys both turned so, the scores would be right, "
         "but they would not fit keys that others have turned: multiply by exp(+i angle).": (
             lambda x, start: _turned(x, -_angles(x, start))
+        ),
+        "Your frequencies are those of 10000 ** (-f / D). The exponent is 2f / D for pair f, so "
+        "the hands of yours are too fast.": lambda x, start: _turned(
+            x, (torch.arange(len(x)) + start)[:, None] * _half_exponents(x.shape[1])
         ),
         "You pair feature f with feature f + D/2. Some models do, and their projections are sorted "
         "accordingly; here the pairs are neighbours, 2f and 2f + 1.": _turn_halves,
@@ -192,6 +198,10 @@ def _top_left(slopes: Tensor, length: int, size: int) -> Tensor:
     return -slopes[:, None, None] * distance.abs()
 
 
+def _future_is_free(slopes: Tensor, length: int, size: int) -> Tensor:
+    return -slopes[:, None, None] * _distances(length, size).clamp(min=0)
+
+
 penalty = Exercise(
     "position/penalty",
     _penalty,
@@ -211,6 +221,8 @@ penalty = Exercise(
         "its absolute value.": lambda slopes, length, size: (
             -slopes[:, None, None] * _distances(length, size)
         ),
+        "Later keys get no penalty at all. Here they get the same as earlier ones: take the "
+        "absolute value of the distance instead of cutting it off at 0.": _future_is_free,
         "All heads have the slope of the first. The slopes differ, so that some heads look near "
         "and some far.": lambda slopes, length, size: _penalty(
             slopes[:1].expand(len(slopes)), length, size
@@ -396,6 +408,19 @@ def _drop_rest(attend: Callable, x: Tensor, segment: int, M: int) -> Tensor:
     return _read(attend, x[: len(x) // segment * segment], segment, M)
 
 
+def _read_from_zeros(attend: Callable, x: Tensor, segment: int, M: int) -> Tensor:
+    memory, outputs = x.new_zeros(M, x.shape[1]), []
+    for part in x.split(segment):
+        context = torch.cat([memory, part])
+        outputs.append(attend(part, context))
+        memory = context[-M:].detach()
+    return torch.cat(outputs)
+
+
+def _read_detached(attend: Callable, x: Tensor, segment: int, M: int) -> Tensor:
+    return _read(lambda query, context: attend(query, context.detach()), x, segment, M)
+
+
 segments = Exercise(
     "position/segments",
     _read,
@@ -424,6 +449,10 @@ segments = Exercise(
         "The values are right, but a gradient flows through the memory into earlier segments. "
         "Then their activations must be kept as well, which is what the memory is to save: detach "
         "it.": _read_with(lambda context, part, output, M: context[-M:]),
+        "The memory begins as rows of zeros. A row of zeros is a place too and takes its share of "
+        "the softmax: begin with no rows at all.": _read_from_zeros,
+        "You detach the whole context, so the segment cannot learn from its own keys and values. "
+        "Only the memory is to be detached.": _read_detached,
         "The memory stands behind the segment. It is older: put it in front, or the causal mask "
         "counts the wrong places.": _read_with(
             lambda context, part, output, M: context[-M:].detach(),
