@@ -55,8 +55,8 @@ MUTANTS = [
     Mutant(
         "softmax over the targets of a source",
         "graph._convolution",
-        "weights = edge_weights(scores, edges.target)",
-        "weights = edge_weights(scores, edges.source)",
+        "edge_weights(part, edges.target)",
+        "edge_weights(part, edges.source)",
         PYG,
     ),
     Mutant(
