@@ -148,6 +148,15 @@ def test_formulas_are_drawn_and_no_markup_is_left_over(page, home, name):
     assert not left, f"raw markup on the page: {left}"
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_what_code_leaves_unmarked_is_drawn_like_any_text(site, theme):
+    css = (site / "_static" / "pygments.css").read_text(encoding="utf-8")
+    rule = rf'\[data-theme="{theme}"\] \.highlight%s {{[^}}]*?\bcolor: (#\w+)'
+    text = re.search(rule % "", css)[1]
+    for kind in "npw":  # book.courseext.PLAIN_CODE takes these marks away
+        assert re.search(rule % rf" \.{kind}", css)[1] == text
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_pictures_have_alt_text(page, home, name):
     page.goto(home + name)
