@@ -6,11 +6,7 @@ import torch
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- receptive field
 
@@ -104,8 +100,8 @@ rnn_states = Exercise(
     _states,
     [
         (torch.tensor([[1.0], [0.0], [0.0]]), torch.eye(1), torch.eye(1), torch.zeros(1)),
-        (_random(5, 2), _random(2, 3, seed=1), _random(3, 3, seed=2), _random(3, seed=3)),
-        (_random(7, 3, seed=4), _random(3, 3, seed=5), _random(3, 3, seed=6), _random(3, seed=7)),
+        (normal(5, 2), normal(2, 3, seed=1), normal(3, 3, seed=2), normal(3, seed=3)),
+        (normal(7, 3, seed=4), normal(3, 3, seed=5), normal(3, 3, seed=6), normal(3, seed=7)),
     ],
     {
         "Nothing is carried on: every step begins with an empty state. That is a layer, applied "
@@ -200,8 +196,8 @@ lstm_step = Exercise(
     _lstm_step,
     [
         (torch.tensor([2.0]), torch.tensor([0.0, 5.0, 1.0, 0.0])),
-        (_random(3), _random(12, seed=1)),
-        (_random(5, seed=2), _random(20, seed=3) * 3),
+        (normal(3), normal(12, seed=1)),
+        (normal(5, seed=2), normal(20, seed=3) * 3),
     ],
     {
         "Nothing is ever forgotten: the old cell must be multiplied by the forget gate.": _wrong(
@@ -297,8 +293,8 @@ clip = Exercise(
     [
         ([torch.tensor([3.0, 4.0])], 1.0),
         ([torch.tensor([0.3, 0.4])], 1.0),
-        ([_random(3, 2), _random(5, seed=1) * 10], 2.0),
-        ([_random(2, seed=2) * 0.1, _random(3, 3, seed=3) * 0.1], 5.0),
+        ([normal(3, 2), normal(5, seed=1) * 10], 2.0),
+        ([normal(2, seed=2) * 0.1, normal(3, 3, seed=3) * 0.1], 5.0),
     ],
     {
         "Small gradients are blown up to the limit. Clipping only ever makes a gradient smaller.": (

@@ -6,11 +6,7 @@ from torch import Tensor
 
 from attnlib import adjacency_mask, edge_softmax, masked_softmax
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 CHAIN = torch.tensor([[0, 1], [1, 2]])  # 0 -> 1 -> 2
 MIXED = torch.tensor([[1, 2, 3, 0, 4, 4, 3], [0, 0, 0, 2, 2, 1, 4]])  # nothing leads to node 3
@@ -44,9 +40,9 @@ edge_scores = Exercise(
             torch.tensor([3.0, 2.0]),
             torch.tensor([-4.0, 5.0]),
         ),
-        (_random(3, 2, seed=1), CHAIN, _random(2, seed=2), _random(2, seed=3)),
-        (_random(5, 3, seed=4), MIXED, _random(3, seed=5), _random(3, seed=6)),
-        (_random(7, 3, seed=7) * 3, MIXED, _random(3, seed=8), _random(3, seed=9)),
+        (normal(3, 2, seed=1), CHAIN, normal(2, seed=2), normal(2, seed=3)),
+        (normal(5, 3, seed=4), MIXED, normal(3, seed=5), normal(3, seed=6)),
+        (normal(7, 3, seed=7) * 3, MIXED, normal(3, seed=8), normal(3, seed=9)),
     ],
     {
         "The ends have changed places: u_to belongs to the node that listens. Which row of "
@@ -127,8 +123,8 @@ softmax_over_edges = Exercise(
     [
         (torch.zeros(3), torch.tensor([[0, 1, 2], [2, 2, 1]]), 3),
         (torch.tensor([1.0, 2.0]), CHAIN, 3),
-        (_random(7, seed=1), MIXED, 5),
-        (_random(7, seed=2), MIXED[:, [2, 4, 0, 3, 6, 1, 5]], 5),
+        (normal(7, seed=1), MIXED, 5),
+        (normal(7, seed=2), MIXED[:, [2, 4, 0, 3, 6, 1, 5]], 5),
         (torch.tensor([1000.0, 1001.0, 3.0]), torch.tensor([[0, 1, 2], [2, 2, 1]]), 3),
     ],
     {
@@ -293,10 +289,10 @@ def _dense_cases():
         )
     ):
         yield (
-            _random(N, features, seed=10 * seed),
-            _random(features, C, seed=10 * seed + 1),
-            _random(C, seed=10 * seed + 2) * 2,
-            _random(C, seed=10 * seed + 3) * 2,
+            normal(N, features, seed=10 * seed),
+            normal(features, C, seed=10 * seed + 1),
+            normal(C, seed=10 * seed + 2) * 2,
+            normal(C, seed=10 * seed + 3) * 2,
             adjacency_mask(edges, N),
         )
 

@@ -4,11 +4,7 @@ import torch
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- row-normalise sparse features
 
@@ -52,7 +48,7 @@ def _bags() -> list[tuple[Tensor]]:
         [[0.0, 2.0, 6.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0], [0.0, 3.0, 0.0]],
     ]
     cases = [(torch.tensor(rows).to_sparse_coo(),) for rows in dense]
-    many = _random(7, 11, seed=1).abs() * (_random(7, 11, seed=2) > 0.3)
+    many = normal(7, 11, seed=1).abs() * (normal(7, 11, seed=2) > 0.3)
     many[4] = 0
     return [*cases, (many.to_sparse_coo(),)]
 
@@ -184,8 +180,8 @@ def _edges() -> list[tuple[Tensor, Tensor, int]]:
     large = torch.randint(6, (2, 17), generator=torch.Generator().manual_seed(5))
     return [
         (torch.tensor([[0.0], [0.0], [0.0], [2.0]]), star, 3),
-        (_random(7, 2, seed=6), ring, 4),
-        (_random(17, 3, seed=7) * 3, large, 8),
+        (normal(7, 2, seed=6), ring, 4),
+        (normal(17, 3, seed=7) * 3, large, 8),
         (torch.tensor([[1000.0, 1.0], [1001.0, 0.0], [5.0, 1.0], [-3.0, 1.0]]), star, 3),
     ]
 

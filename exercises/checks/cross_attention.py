@@ -6,11 +6,7 @@ from torch import Tensor
 
 from attnlib import attention, attention_weights, masked_softmax
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- cross-attention
 
@@ -24,11 +20,11 @@ def _cross_cases():
     yield torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 2.0]]), eye, eye, eye
     for L, S, F_, D, seed in ((2, 3, 4, 5, 10), (5, 2, 3, 7, 20), (3, 6, 5, 4, 30)):
         yield (
-            _random(L, F_, seed=seed),
-            _random(S, F_, seed=seed + 1),
-            _random(F_, D, seed=seed + 2),
-            _random(F_, D, seed=seed + 3),
-            _random(F_, D, seed=seed + 4),
+            normal(L, F_, seed=seed),
+            normal(S, F_, seed=seed + 1),
+            normal(F_, D, seed=seed + 2),
+            normal(F_, D, seed=seed + 3),
+            normal(F_, D, seed=seed + 4),
         )
 
 
@@ -101,9 +97,9 @@ two_maps = Exercise(
     _two_maps,
     [
         (torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[2.0, 0.0]])),
-        (_random(2, 3, seed=1), _random(3, 3, seed=2)),
-        (_random(5, 4, seed=3), _random(2, 4, seed=4)),
-        (_random(3, 7, seed=5), _random(4, 7, seed=6)),
+        (normal(2, 3, seed=1), normal(3, 3, seed=2)),
+        (normal(5, 4, seed=3), normal(2, 4, seed=4)),
+        (normal(3, 7, seed=5), normal(4, 7, seed=6)),
     ],
     {
         "The second map is the first one turned over, so its rows do not sum to one. It needs a "
@@ -189,7 +185,7 @@ def _padded_cases():
     yes = torch.tensor([True])
     yield torch.tensor([[0.0, 0.0]]), yes, torch.tensor([True, False])
     for L, S, l_real, s_real, seed in ((2, 3, 1, 2, 1), (4, 3, 3, 1, 2), (3, 6, 2, 4, 3)):
-        yield _random(L, S, seed=seed), torch.arange(L) < l_real, torch.arange(S) < s_real
+        yield normal(L, S, seed=seed), torch.arange(L) < l_real, torch.arange(S) < s_real
 
 
 padded_maps = Exercise(
@@ -269,8 +265,8 @@ mean_reciprocal_rank = Exercise(
         (torch.tensor([[0.2, 0.9, 0.5]]), torch.tensor([2])),
         (torch.tensor([[3.0, 1.0], [1.0, 2.0]]), torch.tensor([0, 0])),
         (torch.tensor([[1.0, 1.0, 0.0, 4.0]]), torch.tensor([0])),
-        (_random(6, 5, seed=1), torch.tensor([0, 4, 2, 1, 3, 3])),
-        (_random(7, 9, seed=2), torch.tensor([8, 0, 5, 5, 2, 7, 1])),
+        (normal(6, 5, seed=1), torch.tensor([0, 4, 2, 1, 3, 3])),
+        (normal(7, 9, seed=2), torch.tensor([8, 0, 5, 5, 2, 7, 1])),
     ],
     {
         "Ties count for you. Give all candidates the same score and you would be right always: "

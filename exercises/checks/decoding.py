@@ -5,11 +5,7 @@ from torch import Tensor
 
 from attnlib import attention
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- perplexity
 
@@ -25,7 +21,7 @@ def _mean_of_texts(log_p: Tensor, real: Tensor) -> Tensor:
 def _perplexity_cases() -> list[tuple[Tensor, Tensor]]:
     def case(lengths: list[int], seed: int) -> tuple[Tensor, Tensor]:
         lengths = torch.tensor(lengths)
-        log_p = -_random(len(lengths), int(lengths.max()), seed=seed).abs()
+        log_p = -normal(len(lengths), int(lengths.max()), seed=seed).abs()
         return log_p, torch.arange(log_p.shape[1]) < lengths[:, None]
 
     small = torch.tensor([[0.5, 0.25], [0.25, 0.9]]).log()
@@ -123,9 +119,9 @@ top_p = Exercise(
     [
         (torch.tensor([0.1, 0.5, 0.15, 0.25]), 0.7),
         (torch.tensor([0.05, 0.6, 0.35]), 0.5),
-        (_random(7, seed=1).softmax(0), 0.8),
-        ((2 * _random(11, seed=2)).softmax(0), 0.95),
-        ((2 * _random(13, seed=3)).softmax(0), 0.3),
+        (normal(7, seed=1).softmax(0), 0.8),
+        ((2 * normal(11, seed=2)).softmax(0), 0.95),
+        ((2 * normal(13, seed=3)).softmax(0), 0.3),
         (torch.tensor([0.5, 0.25, 0.25]), 0.5),
     ],
     {
@@ -228,8 +224,8 @@ def _best_parent_only(total: Tensor, log_p: Tensor):
 
 def _beam_cases() -> list[tuple[Tensor, Tensor]]:
     def case(K: int, V: int, seed: int) -> tuple[Tensor, Tensor]:
-        total = 3 * _random(K, seed=seed) - 5
-        return total, (2 * _random(K, V, seed=seed + 1)).log_softmax(-1)
+        total = 3 * normal(K, seed=seed) - 5
+        return total, (2 * normal(K, V, seed=seed + 1)).log_softmax(-1)
 
     p = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.0, 0.9]])
     return [
@@ -300,8 +296,8 @@ length_penalty = Exercise(
     [
         (torch.tensor([-2.0, -4.0]), torch.tensor([1, 7]), 1.0),
         (torch.tensor([-2.0, -3.0, -4.0]), torch.tensor([2, 4, 9]), 0.6),
-        (-_random(5, seed=1).abs() - 1, torch.tensor([3, 1, 8, 15, 6]), 0.0),
-        (-_random(7, seed=2).abs() - 1, torch.arange(2, 9), 1.5),
+        (-normal(5, seed=1).abs() - 1, torch.tensor([3, 1, 8, 15, 6]), 0.0),
+        (-normal(7, seed=2).abs() - 1, torch.arange(2, 9), 1.5),
     ],
     {
         "You multiply. The scores are negative, so a larger factor pushes long texts further "
@@ -398,8 +394,8 @@ def _overwritten(query, key, value, keys, values):
 
 
 def _step_case(H: int, S: int, D: int, seed: int) -> tuple[Tensor, ...]:
-    new = (_random(H, 1, D, seed=seed + i) for i in range(3))
-    old = (_random(H, S, D, seed=seed + 3 + i) for i in range(2))
+    new = (normal(H, 1, D, seed=seed + i) for i in range(3))
+    old = (normal(H, S, D, seed=seed + 3 + i) for i in range(2))
     return (*new, *old)
 
 

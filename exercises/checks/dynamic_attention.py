@@ -6,10 +6,7 @@ from torch import Tensor
 
 from attnlib import edge_softmax
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from exercises.checks import normal
 
 
 def _edges(nodes: int, count: int, seed: int) -> Tensor:
@@ -62,11 +59,11 @@ def _score_cases():
     yield one, torch.tensor([[0], [1]]), one, -2 * one, torch.tensor([3.0, 5.0])
     for seed, (N, E, width, C) in enumerate(((4, 7, 3, 5), (6, 11, 2, 3))):
         yield (
-            _random(N, width, seed=seed),
+            normal(N, width, seed=seed),
             _edges(N, E, seed),
-            _random(width, C, seed=seed + 10),
-            _random(width, C, seed=seed + 20),
-            _random(C, seed=seed + 30),
+            normal(width, C, seed=seed + 10),
+            normal(width, C, seed=seed + 20),
+            normal(C, seed=seed + 30),
         )
 
 
@@ -153,7 +150,7 @@ def _constant_distance(scores):
 
 
 def _static_cases():
-    own, keys = _random(5, 1, seed=1), _random(1, 4, seed=2)
+    own, keys = normal(5, 1, seed=1), normal(1, 4, seed=2)
     both_moved = torch.tensor([[3.0, 2.0, 1.0, 0.0], [3.0, 1.0, 2.0, 0.0], [3.0, 2.0, 1.0, 0.0]])
     yield (torch.tensor([[1.0, 2.0, 3.0], [10.0, 20.0, 90.0]]),)
     yield (torch.tensor([[1.0, 2.0, 3.0], [3.0, 1.0, 2.0]]),)
@@ -163,7 +160,7 @@ def _static_cases():
     yield (torch.tensor([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0], [9.0, 8.0, 7.0]]),)
     yield (torch.tensor([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0]]),)
     yield (torch.tensor([[5.0, 1.0, 2.0], [5.0, 2.0, 1.0]]),)
-    yield (_random(4, 3, seed=3),)
+    yield (normal(4, 3, seed=3),)
     yield (torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]),)
     yield (torch.tensor([[2.0, 5.0, 4.0, 1.0], [2.5, 9.0, 3.0, 1.0]]),)
     yield (torch.tensor([[3.0, 2.0], [3.0, 1.0], [0.0, 4.0]]),)
@@ -257,7 +254,7 @@ def _energy_cases():
     both = torch.tensor([[0, 1], [1, 0]])
     yield torch.tensor([[3.0], [1.0], [2.0]]), both
     for seed, (N, E, width) in enumerate(((5, 6, 3), (4, 9, 2), (7, 12, 5))):
-        yield _random(N, width, seed=seed), _edges(N, E, seed + 40)
+        yield normal(N, width, seed=seed), _edges(N, E, seed + 40)
 
 
 dirichlet_energy = Exercise(
@@ -353,13 +350,13 @@ def _edge_cases():
     yield torch.ones(3, 1), to_zero, grade, -one, one, one, torch.ones(1)
     for seed, (N, E, width, D, C) in enumerate(((4, 9, 3, 2, 5), (5, 13, 2, 3, 4))):
         yield (
-            _random(N, width, seed=seed),
+            normal(N, width, seed=seed),
             _edges(N, E, seed + 50),
-            _random(E, D, seed=seed + 60),
-            _random(width, C, seed=seed + 70),
-            _random(width, C, seed=seed + 80),
-            _random(D, C, seed=seed + 90),
-            _random(C, seed=seed + 95),
+            normal(E, D, seed=seed + 60),
+            normal(width, C, seed=seed + 70),
+            normal(width, C, seed=seed + 80),
+            normal(D, C, seed=seed + 90),
+            normal(C, seed=seed + 95),
         )
 
 
@@ -450,7 +447,7 @@ def _mass_cases():
     )
     for seed, (sources, targets, truth, N) in enumerate(graphs):
         edge_index = torch.tensor([sources, targets])
-        weights = edge_softmax(_random(len(truth), seed=seed + 5), edge_index[1], N)
+        weights = edge_softmax(normal(len(truth), seed=seed + 5), edge_index[1], N)
         yield weights, edge_index, torch.tensor(truth).bool(), N
 
 

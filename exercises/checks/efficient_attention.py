@@ -5,11 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- online softmax
 
@@ -81,21 +77,21 @@ def _step_cases():
         torch.tensor(2.0),
         torch.tensor([1.0, 3.0]),
         torch.tensor([2.0, 3.0, 1.0]),
-        _random(3, 2, seed=1),
+        normal(3, 2, seed=1),
     )
     yield (
         torch.tensor(-torch.inf),
         torch.tensor(0.0),
         torch.zeros(2),
-        _random(5, seed=2),
-        _random(5, 2, seed=3),
+        normal(5, seed=2),
+        normal(5, 2, seed=3),
     )
     yield (
         torch.tensor(500.0),
         torch.tensor(3.0),
-        _random(3, seed=4),
+        normal(3, seed=4),
         torch.tensor([900.0, 898.0]),
-        _random(2, 3, seed=5),
+        normal(2, 3, seed=5),
     )
 
 
@@ -378,9 +374,9 @@ def _cases_linear():
     yield torch.ones(2, 1), torch.tensor([[1.0], [3.0]]), torch.tensor([[2.0], [6.0]])
     for L, D, Dv, seed in ((3, 2, 2, 1), (5, 3, 2, 2), (7, 4, 3, 3)):
         yield (
-            F.elu(_random(L, D, seed=seed)) + 1,
-            F.elu(_random(L, D, seed=seed + 10)) + 1,
-            _random(L, Dv, seed=seed + 20),
+            F.elu(normal(L, D, seed=seed)) + 1,
+            F.elu(normal(L, D, seed=seed + 10)) + 1,
+            normal(L, Dv, seed=seed + 20),
         )
 
 

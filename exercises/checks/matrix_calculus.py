@@ -5,11 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- the Jacobian of a product
 
@@ -23,8 +19,8 @@ product_jacobian = Exercise(
     _product_jacobian,
     [
         (torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([[5.0, 6.0], [7.0, 8.0]])),
-        (_random(2, 3), _random(3, 5, seed=1)),
-        (_random(3, 2, seed=2), _random(2, 4, seed=3)),
+        (normal(2, 3), normal(3, 5, seed=1)),
+        (normal(3, 2, seed=2), normal(2, 4, seed=3)),
     ],
     {
         "That is the article's line: B has one number for each pair (l, j). The derivative has "
@@ -68,8 +64,8 @@ product_gradients = Exercise(
             torch.tensor([[5.0, 6.0], [7.0, 8.0]]),
             torch.tensor([[1.0, 0.0], [2.0, -1.0]]),
         ),
-        (_random(3, 3), _random(3, 3, seed=1), _random(3, 3, seed=2)),
-        (_random(2, 3, seed=3), _random(3, 5, seed=4), _random(2, 5, seed=5)),
+        (normal(3, 3), normal(3, 3, seed=1), normal(3, 3, seed=2)),
+        (normal(2, 3, seed=3), normal(3, 5, seed=4), normal(2, 5, seed=5)),
     ],
     {
         "The two results are swapped: first the gradient of A, with the shape of A.": (
@@ -107,9 +103,9 @@ softmax_backward = Exercise(
     lambda weights, g: weights * (g - (g * weights).sum(-1, keepdim=True)),
     [
         (torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0])),
-        (F.softmax(_random(5), dim=-1), _random(5, seed=1)),
-        (F.softmax(_random(3, 7, seed=2), dim=-1), _random(3, 7, seed=3)),
-        (F.softmax(_random(2, 3, 3, seed=4), dim=-1), _random(2, 3, 3, seed=5)),
+        (F.softmax(normal(5), dim=-1), normal(5, seed=1)),
+        (F.softmax(normal(3, 7, seed=2), dim=-1), normal(3, 7, seed=3)),
+        (F.softmax(normal(2, 3, 3, seed=4), dim=-1), normal(2, 3, 3, seed=5)),
     ],
     {
         "Only the diagonal of the table is there, as if every weight depended on its own score "
@@ -176,9 +172,9 @@ attention_gradients = Exercise(
     "matrix-calculus/attention-gradients",
     _attention_gradients,
     [
-        (_random(2, 2), _random(2, 2, seed=1), _random(2, 2, seed=2), _random(2, 2, seed=3)),
-        (_random(3, 5), _random(3, 5, seed=4), _random(3, 2, seed=5), _random(3, 2, seed=6)),
-        (_random(3, 7), _random(5, 7, seed=7), _random(5, 2, seed=8), _random(3, 2, seed=9)),
+        (normal(2, 2), normal(2, 2, seed=1), normal(2, 2, seed=2), normal(2, 2, seed=3)),
+        (normal(3, 5), normal(3, 5, seed=4), normal(3, 2, seed=5), normal(3, 2, seed=6)),
+        (normal(3, 7), normal(5, 7, seed=7), normal(5, 2, seed=8), normal(3, 2, seed=9)),
     ],
     {
         "The gradients of query and key are too large by the root of D: the scale stands between "
@@ -224,8 +220,8 @@ largest_rate = Exercise(
     [
         (torch.tensor([[1.0], [1.0]]),),
         (torch.tensor([[2.0, 0.0], [0.0, 1.0], [0.0, 0.0]]),),
-        (_random(7, 3),),
-        (_random(11, 5, seed=1) * torch.tensor([1.0, 2.0, 3.0, 5.0, 7.0]),),
+        (normal(7, 3),),
+        (normal(11, 5, seed=1) * torch.tensor([1.0, 2.0, 3.0, 5.0, 7.0]),),
     ],
     {
         "That is 1 over the curvature: still safe, but twice as large a rate converges too.": (

@@ -6,11 +6,7 @@ from torch import Tensor
 
 from attnlib import attention
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- one head
 
@@ -100,8 +96,8 @@ def _head_cases():
     for i, (L, width, h, H) in enumerate(
         ((2, 4, 1, 2), (6, 6, 1, 3), (5, 12, 0, 4), (4, 12, 2, 3))
     ):
-        matrices = [_random(width, width, seed=10 * i + j) for j in range(3)]
-        cases.append((_random(L, width, seed=10 * i + 9), *matrices, h, H))
+        matrices = [normal(width, width, seed=10 * i + j) for j in range(3)]
+        cases.append((normal(L, width, seed=10 * i + 9), *matrices, h, H))
     return cases
 
 
@@ -233,9 +229,9 @@ summands = Exercise(
     _summands,
     [
         (torch.tensor([[[[1.0]], [[2.0]]]]), torch.tensor([[1.0, 10.0], [100.0, 1000.0]])),
-        (_random(1, 2, 3, 2, seed=1), _random(4, 4, seed=2)),
-        (_random(2, 3, 5, 2, seed=3), _random(6, 6, seed=4)),
-        (_random(3, 2, 4, 5, seed=5), _random(10, 10, seed=6)),
+        (normal(1, 2, 3, 2, seed=1), normal(4, 4, seed=2)),
+        (normal(2, 3, 5, 2, seed=3), normal(6, 6, seed=4)),
+        (normal(3, 2, 4, 5, seed=5), normal(10, 10, seed=6)),
     ],
     {
         "You take columns of W_o. Here the context stands on the left, x @ W_o, so it is the "
@@ -293,10 +289,10 @@ share_keys = Exercise(
     _share,
     [
         (torch.tensor([[[[1.0]], [[2.0]]]]), 4),
-        (_random(2, 1, 3, 5, seed=1), 3),
-        (_random(2, 3, 3, 2, seed=2), 6),
-        (_random(1, 2, 5, 4, seed=3), 2),
-        (_random(3, 2, 7, 6, seed=4), 6),
+        (normal(2, 1, 3, 5, seed=1), 3),
+        (normal(2, 3, 3, 2, seed=2), 6),
+        (normal(1, 2, 5, 4, seed=3), 2),
+        (normal(3, 2, 7, 6, seed=4), 6),
     ],
     {
         "The order is 0, 1, 0, 1. Neighbouring heads of queries share one head of keys: 0, 0, 1, "
@@ -389,12 +385,12 @@ def _shuffle_cases():
     sums = _Layer("running sums over the places", lambda x: x.cumsum(1))
     order = torch.tensor([3, 0, 4, 1, 2])
     return [
-        (right, _random(1, 3, 6), torch.tensor([1, 2, 0])),
-        (wrong, _random(1, 3, 6), torch.tensor([1, 2, 0])),
-        (late, _random(2, 5, 6, seed=2), order),
-        (wrong, _random(5, 5, 12, seed=3), order),
-        (right, _random(5, 5, 12, seed=4), order),
-        (sums, _random(2, 5, 6, seed=5), order),
+        (right, normal(1, 3, 6), torch.tensor([1, 2, 0])),
+        (wrong, normal(1, 3, 6), torch.tensor([1, 2, 0])),
+        (late, normal(2, 5, 6, seed=2), order),
+        (wrong, normal(5, 5, 12, seed=3), order),
+        (right, normal(5, 5, 12, seed=4), order),
+        (sums, normal(2, 5, 6, seed=5), order),
     ]
 
 

@@ -8,10 +8,7 @@ from torch import Tensor
 
 from attnlib import attention
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from exercises.checks import normal
 
 
 def _frequencies(width: int) -> Tensor:
@@ -134,9 +131,9 @@ turn = Exercise(
     _turn,
     lambda: [
         (torch.tensor([[1.0, 0.0], [1.0, 0.0]]), 0),
-        (_random(3, 4, seed=1), 0),
-        (_random(2, 4, seed=2), 5),
-        (_random(7, 6, seed=3), 3),
+        (normal(3, 4, seed=1), 0),
+        (normal(2, 4, seed=2), 5),
+        (normal(7, 6, seed=3), 3),
     ],
     {
         "You turn the other way. With queries and keys both turned so, the scores would be right, "
@@ -425,10 +422,10 @@ segments = Exercise(
     "position/segments",
     _read,
     lambda: [
-        (_random(4, 2, seed=1), 2, 2),
-        (_random(6, 3, seed=2), 2, 1),
-        (_random(9, 3, seed=3), 3, 5),
-        (_random(8, 4, seed=4), 3, 4),
+        (normal(4, 2, seed=1), 2, 2),
+        (normal(6, 3, seed=2), 2, 1),
+        (normal(9, 3, seed=3), 3, 5),
+        (normal(8, 4, seed=4), 3, 4),
     ],
     {
         "There is no memory: every segment starts with an empty past.": _read_with(

@@ -7,14 +7,11 @@ import torch
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from exercises.checks import normal
 
 
 def _maps(*shape: int, seed: int = 0) -> Tensor:
-    return (2 * _random(*shape, seed=seed)).softmax(-1)
+    return (2 * normal(*shape, seed=seed)).softmax(-1)
 
 
 # ---------------------------------------------------------------- entropy ratio
@@ -96,9 +93,9 @@ contributions = Exercise(
     _contributions,
     [
         (torch.tensor([[0.9, 0.1]]), torch.tensor([[0.1], [2.0]]), torch.tensor([[3.0, 4.0]])),
-        (_maps(2, 3, seed=1), _random(3, 2, seed=2), _random(2, 5, seed=3)),
-        (_maps(5, 4, seed=4), _random(4, 3, seed=5), _random(3, 7, seed=6)),
-        (_maps(3, 3, seed=7), _random(3, 3, seed=8), _random(3, 3, seed=9)),
+        (_maps(2, 3, seed=1), normal(3, 2, seed=2), normal(2, 5, seed=3)),
+        (_maps(5, 4, seed=4), normal(4, 3, seed=5), normal(3, 7, seed=6)),
+        (_maps(3, 3, seed=7), normal(3, 3, seed=8), normal(3, 3, seed=9)),
     ],
     {
         "You measure the value alone. What reaches the output passes through W_o first, which "
@@ -284,9 +281,9 @@ def _largest(batch: Tensor) -> Tensor:
 def _curve_cases() -> list[tuple]:
     return [
         (_weighted_sum, torch.tensor([5.0, 1.0, 2.0]), torch.tensor([0.2, 0.7, 0.1]), 0.0),
-        (_weighted_sum, _random(4, seed=1), _random(4, seed=2), 0.5),
-        (_largest, _random(5, seed=3), _random(5, seed=4), -1.0),
-        (_weighted_sum, _random(7, seed=5), _random(7, seed=6), 2.0),
+        (_weighted_sum, normal(4, seed=1), normal(4, seed=2), 0.5),
+        (_largest, normal(5, seed=3), normal(5, seed=4), -1.0),
+        (_weighted_sum, normal(7, seed=5), normal(7, seed=6), 2.0),
     ]
 
 

@@ -4,15 +4,10 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from attnlib import masked_softmax
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- additive scores
 
@@ -26,7 +21,7 @@ def _additive_cases():
     cases = [(one, torch.tensor([[0.0], [2.0]]), one, one, torch.tensor([-1.0]), torch.ones(1))]
     for i, (L, S, Dq, Dk, hidden) in enumerate(((2, 3, 4, 5, 6), (3, 3, 2, 2, 2), (4, 2, 3, 3, 5))):
         shapes = (L, Dq), (S, Dk), (Dq, hidden), (Dk, hidden), (hidden,), (hidden,)
-        cases.append(tuple(_random(*s, seed=10 * i + j) for j, s in enumerate(shapes)))
+        cases.append(tuple(normal(*s, seed=10 * i + j) for j, s in enumerate(shapes)))
     return cases
 
 
@@ -111,7 +106,7 @@ def _multiplicative_cases():
         )
     ):
         shapes = (B, L, Dq), (B, S, Dk), (Dq, Dk)
-        tensors = [_random(*s, seed=20 + 10 * i + j) for j, s in enumerate(shapes)]
+        tensors = [normal(*s, seed=20 + 10 * i + j) for j, s in enumerate(shapes)]
         cases.append((*tensors, torch.arange(S) < torch.tensor(lengths)[:, None]))
     return cases
 
@@ -280,9 +275,9 @@ turn_around = Exercise(
     _turn,
     [
         (torch.tensor([[[1.0], [2.0], [9.0]]]), torch.tensor([2])),
-        (_random(2, 4, 3, seed=1), torch.tensor([4, 2])),
-        (_random(3, 5, 3, seed=2), torch.tensor([1, 3, 2])),
-        (_random(2, 6, 2, seed=3), torch.tensor([3, 5])),
+        (normal(2, 4, 3, seed=1), torch.tensor([4, 2])),
+        (normal(3, 5, 3, seed=2), torch.tensor([1, 3, 2])),
+        (normal(2, 6, 2, seed=3), torch.tensor([3, 5])),
     ],
     {
         "You turn round the whole row, padding included: the backward network would begin with "
@@ -379,7 +374,7 @@ def _sampled(step, state, start, end, max_len):
 
 def _paths():
     def table(steps, V, path, seed, flat=1.0):
-        logits = flat * _random(steps, V, V, seed=seed)
+        logits = flat * normal(steps, V, V, seed=seed)
         for i, (token, following) in enumerate(pairwise(path)):
             logits[i % steps, token, following] = 9.0 * flat
         return logits

@@ -6,11 +6,7 @@ from torch import Tensor
 
 from attnlib import attention, attention_weights, causal_mask, masked_softmax
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- softmax
 
@@ -25,9 +21,9 @@ softmax = Exercise(
     [
         (torch.tensor([[1.0, 3.0]]),),
         (torch.tensor([[0.0, 1.0], [2.0, 5.0]]),),
-        (_random(3, 5),),
+        (normal(3, 5),),
         (torch.tensor([[1000.0, 1001.0], [3.0, -1.0]]),),
-        (_random(2, 3, 7) * 100,),
+        (normal(2, 3, 7) * 100,),
     ],
     {
         "The rows do not sum to one, the columns do. Look at the dimension over which you sum: "
@@ -79,9 +75,9 @@ weights = Exercise(
     attention_weights,
     [
         (torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])),
-        (_random(2, 3, seed=1), _random(5, 3, seed=2)),
-        (_random(3, 16, seed=3), _random(5, 16, seed=4)),
-        (_random(2, 5, 7, seed=5), _random(2, 3, 7, seed=6)),
+        (normal(2, 3, seed=1), normal(5, 3, seed=2)),
+        (normal(3, 16, seed=3), normal(5, 16, seed=4)),
+        (normal(2, 5, 7, seed=5), normal(2, 3, 7, seed=6)),
     ],
     {
         "The scores are not divided by anything. The wider the vectors, the further the scores "
@@ -137,9 +133,9 @@ context = Exercise(
     _context_of,
     [
         (torch.eye(2), torch.eye(2), torch.tensor([[1.0, 0.0], [0.0, 2.0]])),
-        (_random(5, 3, seed=1), _random(5, 3, seed=2), _random(5, 3, seed=3)),
-        (_random(3, 5, seed=4), _random(3, 5, seed=5), _random(3, 5, seed=6)),
-        (_random(7, 3, seed=4), _random(7, 3, seed=5), _random(7, 3, seed=6)),
+        (normal(5, 3, seed=1), normal(5, 3, seed=2), normal(5, 3, seed=3)),
+        (normal(3, 5, seed=4), normal(3, 5, seed=5), normal(3, 5, seed=6)),
+        (normal(7, 3, seed=4), normal(7, 3, seed=5), normal(7, 3, seed=6)),
     ],
     {
         "Keys and values are swapped: you compare with the values and average the keys. The key "
@@ -187,14 +183,14 @@ def _filled(number: float):
 def _mask_cases() -> list[tuple[Tensor, Tensor]]:
     some = torch.tensor([[True, False, True], [True, True, False]])
     none = torch.tensor([[True, False], [False, False]])
-    batch = _random(2, 3, 5, seed=3) > 0.3
+    batch = normal(2, 3, 5, seed=3) > 0.3
     batch[1, 2] = False
     return [
         (torch.zeros(1, 2), torch.tensor([[True, False]])),
-        (_random(2, 3, seed=1), some),
+        (normal(2, 3, seed=1), some),
         (torch.tensor([[-150.0, 5.0]]), torch.tensor([[True, False]])),
-        (_random(2, 2, seed=2), none),
-        (_random(2, 3, 5, seed=4), batch),
+        (normal(2, 2, seed=2), none),
+        (normal(2, 3, 5, seed=4), batch),
     ]
 
 

@@ -6,11 +6,7 @@ from torch import Tensor
 
 from attnlib import attention, attention_weights, causal_mask, padding_mask
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- project and attend
 
@@ -31,7 +27,7 @@ def _projection_cases() -> list[tuple[Tensor, ...]]:
     cases = []
     for seed, (L, width, D, Dv) in enumerate(sizes):
         shapes = ((L, width), (width, D), (width, D), (width, Dv))
-        cases.append(tuple(_random(*s, seed=10 * seed + i) for i, s in enumerate(shapes)))
+        cases.append(tuple(normal(*s, seed=10 * seed + i) for i, s in enumerate(shapes)))
     return cases
 
 
@@ -96,7 +92,7 @@ def _position_cases() -> list[tuple[Tensor, ...]]:
     for seed, (B, L, V, P, width) in enumerate(((2, 3, 5, 7, 2), (3, 5, 7, 11, 4))):
         generator = torch.Generator().manual_seed(seed)
         numbers = torch.randint(V, (B, L), generator=generator)
-        cases.append((numbers, _random(V, width, seed=seed + 5), _random(P, width, seed=seed + 7)))
+        cases.append((numbers, normal(V, width, seed=seed + 5), normal(P, width, seed=seed + 7)))
     return cases
 
 
@@ -160,7 +156,7 @@ split_heads = Exercise(
         (_numbered(1, 3, 4), 2),
         (_numbered(1, 3, 6), 3),
         (_numbered(2, 4, 6), 2),
-        (_random(2, 5, 9), 3),
+        (normal(2, 5, 9), 3),
     ],
     {
         "The shape is right, the contents are not: a bare reshape cuts the sequence, so a head "
@@ -210,7 +206,7 @@ merge_heads = Exercise(
         (_split(_numbered(1, 3, 4), 2).contiguous(),),
         (_split(_numbered(1, 3, 6), 3).contiguous(),),
         (_split(_numbered(2, 3, 4), 1).contiguous(),),
-        (_random(2, 3, 5, 7),),
+        (normal(2, 3, 5, 7),),
     ],
     {
         "The shape is right, but a row mixes several places: you joined axes that do not stand "
@@ -292,8 +288,8 @@ def _padding_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     ]
     cases = [
         (
-            _random(B, H, L, D, seed=2 * i),
-            _random(B, H, L, D, seed=2 * i + 1),
+            normal(B, H, L, D, seed=2 * i),
+            normal(B, H, L, D, seed=2 * i + 1),
             torch.tensor(lengths),
         )
         for i, (B, H, L, D, lengths) in enumerate(sizes)
@@ -415,7 +411,7 @@ def _mark_cases() -> list[tuple[Tensor, Tensor]]:
         place = torch.arange(L)
         ahead = place[:, None] + 1 == place  # (L, L)
         truth = torch.stack([ahead & (place < n) for n in lengths])
-        scores = 2 * _random(len(lengths), H, L, L, seed=seed)
+        scores = 2 * normal(len(lengths), H, L, L, seed=seed)
         cases.append((F.softmax(scores, dim=-1), truth))
     return cases
 

@@ -5,11 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- one query
 
@@ -43,9 +39,9 @@ last_query = Exercise(
     _context,
     [
         (torch.tensor([[[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]]),),
-        (_random(2, 3, 5),),
-        (_random(3, 5, 2, seed=1),),
-        (_random(3, 7, 11, seed=2),),
+        (normal(2, 3, 5),),
+        (normal(3, 5, 2, seed=1),),
+        (normal(3, 7, 11, seed=2),),
     ],
     {
         "Your softmax runs over the batch, so examples compete with each other. The rivals are "
@@ -113,7 +109,7 @@ def _padded_with(
 
 def _padding_cases():
     for seed, (lengths, T, D) in enumerate((([1, 2], 3, 2), ([3, 5, 2], 6, 4), ([7, 4], 8, 3))):
-        yield _random(len(lengths), T, D, seed=seed), torch.tensor(lengths)
+        yield normal(len(lengths), T, D, seed=seed), torch.tensor(lengths)
 
 
 unequal_lengths = Exercise(
@@ -211,7 +207,7 @@ cut_windows = Exercise(
         (torch.arange(5.0), 3, 1),
         (torch.arange(7.0), 4, 2),
         (torch.arange(10.0, 23.0), 3, 5),
-        (_random(12), 5, 4),
+        (normal(12), 5, 4),
     ],
     {
         "The target is the last value of its own input: the model sees what it must "
@@ -282,8 +278,8 @@ scale_by_the_past = Exercise(
     _scaled,
     [
         (torch.tensor([[0.0, 10.0], [2.0, 30.0], [5.0, 60.0], [9.0, 0.0]]), 2),
-        (_random(7, 3) * torch.tensor([1.0, 10.0, 0.1]) + 5, 4),
-        (_random(11, 2, seed=1).cumsum(0), 8),
+        (normal(7, 3) * torch.tensor([1.0, 10.0, 0.1]) + 5, 4),
+        (normal(11, 2, seed=1).cumsum(0), 8),
     ],
     {
         "Mean and spread come from the whole series, so every scaled value knows the test "
@@ -378,7 +374,7 @@ def _past_mean(x: Tensor) -> Tensor:
 
 
 def _leak_cases():
-    x, other = _random(1, 5, 2), _random(1, 5, 2, seed=1)
+    x, other = normal(1, 5, 2), normal(1, 5, 2, seed=1)
     yield _past_mean, x, other, 3
     yield _past_mean, x, torch.cat([x[:, :3], other[:, 3:]], dim=1), 3
     yield _backwards, x, other, 3
@@ -387,7 +383,7 @@ def _leak_cases():
     yield _last_step, x, other, 2
     yield _last_step, x, x + 1, 1
     yield _last_step, x, x - 1, 1
-    yield _two_ways, _random(2, 6, 3, seed=2), _random(2, 6, 3, seed=3), 2
+    yield _two_ways, normal(2, 6, 3, seed=2), normal(2, 6, 3, seed=3), 2
     yield F.relu, x, other, 1
 
 

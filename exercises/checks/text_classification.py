@@ -9,11 +9,7 @@ from torch import Tensor
 
 from attnlib import attention, padding_mask
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- majority baseline
 
@@ -186,8 +182,8 @@ last_state = Exercise(
     [
         (_numbered(2, 4, 2), torch.tensor([3, 2])),
         (_numbered(3, 4, 2), torch.tensor([2, 4, 1])),
-        (_random(2, 5, 7), torch.tensor([5, 1])),
-        (_random(5, 7, 3), torch.tensor([1, 7, 4, 2, 6])),
+        (normal(2, 5, 7), torch.tensor([5, 1])),
+        (normal(5, 7, 3), torch.tensor([1, 7, 4, 2, 6])),
     ],
     {
         "You take the last step of the batch. For a short text that is a state after padding: "
@@ -256,8 +252,8 @@ def _pool_cases() -> list[tuple[Tensor, Tensor, Tensor]]:
     texts = torch.stack((small, small.flip(0)))
     cases = [(torch.tensor([2.0, 0.0]), texts, torch.tensor([2, 3]))]
     for seed, (width, size, lengths) in enumerate(((3, 4, [4, 2]), (5, 7, [1, 7, 3]))):
-        words = _random(len(lengths), size, width, seed=seed)
-        cases.append((_random(width, seed=seed + 5), words, torch.tensor(lengths)))
+        words = normal(len(lengths), size, width, seed=seed)
+        cases.append((normal(width, seed=seed + 5), words, torch.tensor(lengths)))
     return cases
 
 

@@ -5,10 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+from exercises.checks import normal
 
 
 def _numbers(low: int, high: int, *shape: int, seed: int = 0) -> Tensor:
@@ -106,9 +103,9 @@ layer_norm = Exercise(
     _norm,
     [
         (torch.tensor([[1.0, 2.0, 3.0, 6.0]]), torch.ones(4), torch.zeros(4), 1e-5),
-        (_random(3, 5, seed=1), _random(5, seed=2), _random(5, seed=3), 1e-5),
-        (_random(2, 3, 6, seed=4), _random(6, seed=5), _random(6, seed=6), 1e-5),
-        (_random(2, 3, 4, seed=7) * 0.1, _random(4, seed=8), _random(4, seed=9), 0.1),
+        (normal(3, 5, seed=1), normal(5, seed=2), normal(5, seed=3), 1e-5),
+        (normal(2, 3, 6, seed=4), normal(6, seed=5), normal(6, seed=6), 1e-5),
+        (normal(2, 3, 4, seed=7) * 0.1, normal(4, seed=8), normal(4, seed=9), 0.1),
     ],
     {
         "Mean and variance run over the examples: that is batch norm. Here each position is normed "
@@ -181,9 +178,9 @@ smoothed_loss = Exercise(
     [
         (torch.tensor([[2.0, 0.0]]), torch.tensor([0]), 0.1),
         (torch.tensor([[0.0, 200.0]]), torch.tensor([0]), 0.1),
-        (_random(3, 5, seed=1), torch.tensor([4, 0, 2]), 0.1),
-        (_random(4, 7, seed=2) * 3, torch.tensor([1, 1, 6, 0]), 0.4),
-        (_random(4, 7, seed=3), torch.tensor([1, 5, 3, 0]), 0.0),
+        (normal(3, 5, seed=1), torch.tensor([4, 0, 2]), 0.1),
+        (normal(4, 7, seed=2) * 3, torch.tensor([1, 1, 6, 0]), 0.4),
+        (normal(4, 7, seed=3), torch.tensor([1, 5, 3, 0]), 0.0),
     ],
     {
         "This is the plain cross-entropy: nothing is spread. Give epsilon to all tokens.": (
@@ -278,14 +275,14 @@ def _accuracy_cases():
         target = _numbers(1, V, B, L, seed=i)
         lengths = torch.tensor([2, 4, 1, 6])[:B] if B > 1 else torch.tensor([2])
         target[torch.arange(L) >= lengths[:, None]] = 0
-        logits = _random(B, L, V, seed=10 + i)
+        logits = normal(B, L, V, seed=10 + i)
         wanted = F.one_hot(target, V).float()
         # Half of the real places are right, and all of the padding of the first text.
-        yield logits + 9 * wanted * (_random(B, L, 1, seed=20 + i) > 0), target, 0
+        yield logits + 9 * wanted * (normal(B, L, 1, seed=20 + i) > 0), target, 0
     target = _numbers(0, 4, 3, 5, seed=5)
     target[:, -2:] = 4
     target[0, -3] = 4
-    logits = _random(3, 5, 5, seed=6) + 2 * F.one_hot(target, 5)
+    logits = normal(3, 5, 5, seed=6) + 2 * F.one_hot(target, 5)
     yield logits, target, 4
 
 

@@ -7,11 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attnlib.checker import Exercise
-
-
-def _random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from exercises.checks import normal
 
 # ---------------------------------------------------------------- feature scores
 
@@ -30,9 +26,9 @@ feature_scores = Exercise(
             torch.tensor([[1.0, 0.0, 2.0, 0.0, 3.0], [0.0, 4.0, 0.0, 5.0, 0.0]]),
             torch.arange(1.0, 26.0).reshape(5, 5),
         ),
-        (_random(2, 3), _random(5, 3, seed=1)),
-        (_random(3, 7, seed=2), _random(2, 7, seed=3)),
-        (_random(5, 5, seed=4), _random(5, 5, seed=5)),
+        (normal(2, 3), normal(5, 3, seed=1)),
+        (normal(3, 7, seed=2), normal(2, 7, seed=3)),
+        (normal(5, 5, seed=4), normal(5, 5, seed=5)),
     ],
     {
         "These are the right numbers, but turned round: a row should hold the scores of one "
@@ -124,7 +120,7 @@ def _by_one_number(table: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
 def _tables():
     units = torch.tensor([1.0, 100.0, 0.01])
     for rows, asked, seed in ((5, 3, 0), (7, 5, 1), (11, 2, 2)):
-        yield _random(rows, 3, seed=seed) * units + units, 1 + _random(asked, 3, seed=9) * units
+        yield normal(rows, 3, seed=seed) * units + units, 1 + normal(asked, 3, seed=9) * units
 
 
 standardise = Exercise(
@@ -183,9 +179,9 @@ def _candidates():
     yield (torch.tensor([[0.9, 0.05], [0.5, 0.5]]),)  # nearly
     yield (torch.tensor([[1.0, 0.0], [0.0, 1.0]]),)  # zero is allowed
     yield (torch.tensor([[float("nan"), 1.0], [0.5, 0.5]]),)
-    yield (F.softmax(_random(2, 3, 5, 7), dim=-1),)
-    yield (F.softmax(_random(2, 3, 5, 7), dim=-2),)
-    yield (F.softmax(_random(2, 3, 5, 7), dim=1),)
+    yield (F.softmax(normal(2, 3, 5, 7), dim=-1),)
+    yield (F.softmax(normal(2, 3, 5, 7), dim=-2),)
+    yield (F.softmax(normal(2, 3, 5, 7), dim=1),)
 
 
 is_attention = Exercise(
@@ -253,9 +249,9 @@ cross_weights = Exercise(
     lambda query, key: F.softmax(query @ key.T / math.sqrt(query.shape[-1]), dim=-1),
     [
         (torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 2.0], [3.0, 4.0]])),
-        (_random(3, 2), _random(5, 2, seed=1)),
-        (_random(5, 7, seed=2), _random(3, 7, seed=3)),
-        (_random(3, 3, seed=4), _random(3, 3, seed=5)),
+        (normal(3, 2), normal(5, 2, seed=1)),
+        (normal(5, 7, seed=2), normal(3, 7, seed=3)),
+        (normal(3, 3, seed=4), normal(3, 3, seed=5)),
     ],
     {
         "This is the article's copy A, with the two sequences put into one. Its rows do not sum "
