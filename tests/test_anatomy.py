@@ -194,6 +194,9 @@ def test_glued_numbers_are_shown_and_shown_numbers_are_glued(path):
     shown = set(re.findall(r"\{glue:\w*\}`([\w-]+)", text))
     plain = set(re.findall(r"""glue\(\s*"([^"{]+)\"""", code))
     patterns = re.findall(r"""glue\(\s*f"([^"]+)\"""", code)
+    patterns += [
+        f"{name}-{{part}}" for name in re.findall(r"""glue_interval\(\s*f?"([^"]+)\"""", code)
+    ]
     made = [re.sub(r"\\\{[^}]*\\\}", r"[\\w.-]+", re.escape(pattern)) for pattern in patterns]
     for name in shown - plain:
         assert any(re.fullmatch(pattern, name) for pattern in made), f"{name} is never glued"

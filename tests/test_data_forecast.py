@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import generator, normal
 
-from attnlib.data import Scaler, mase, seasonal_naive
+from attnlib.data import Scaler, diebold_mariano, mase, seasonal_naive
+from attnlib.data.forecast import _student_tails
 
 T, F, HORIZON = 11, 3, 5
 
@@ -123,6 +124,46 @@ def test_the_scaled_error_has_no_unit_and_the_naive_forecast_scores_1_on_its_own
     torch.testing.assert_close(mase(train[:-4], train[4:], train, season=4), torch.ones(F).double())
 
 
+@pytest.mark.parametrize("horizon", [1, 3])
+def test_the_test_of_two_forecasts_equals_a_regression_on_a_constant(horizon):
+    from scipy.stats import t as student
+    from statsmodels.api import OLS
+
+    first, second = normal(generator(), 2, 47).square()
+    found = diebold_mariano(first, second, horizon=horizon)
+    difference = (first - second).numpy()
+    options = {"maxlags": horizon - 1, "kernel": "uniform", "use_correction": False}
+    fit = OLS(difference, [[1.0]] * 47).fit(cov_type="HAC", cov_kwds=options)
+    factor = ((47 + 1 - 2 * horizon + horizon * (horizon - 1) / 47) / 47) ** 0.5
+    assert found.difference == pytest.approx(difference.mean())
+    assert found.statistic == pytest.approx(fit.tvalues[0] * factor)
+    assert found.p_value == pytest.approx(2 * student.sf(abs(found.statistic), 46))
+    swapped = diebold_mariano(second, first, horizon=horizon)
+    assert swapped.statistic == pytest.approx(-found.statistic)
+    assert swapped.p_value == pytest.approx(found.p_value)
+
+
+@PROPERTY
+@given(st.floats(0.0, 30.0), st.integers(2, 10_000))
+def test_the_tails_are_those_of_scipy(statistic, degrees):
+    from scipy.stats import t as student
+
+    wanted = 2 * student.sf(statistic, degrees)
+    assert _student_tails(statistic, degrees) == pytest.approx(wanted, rel=1e-6, abs=1e-12)
+
+
+def test_equal_forecasts_are_called_different_as_often_as_the_level_says():
+    draws = torch.randn(400, 2, 42, generator=generator(), dtype=torch.float64)
+    overlapping = draws[..., 1:] + draws[..., :-1]  # as errors two steps ahead are
+    found = [diebold_mariano(a.square(), b.square(), horizon=2).p_value for a, b in overlapping]
+    share = sum(p < 0.1 for p in found) / len(found)
+    assert 0.06 <= share <= 0.14  # 0.1 and two and a half standard deviations
+
+
+def losses(*shape):
+    return normal(generator(), *shape).square()
+
+
 ERRORS = [
     (lambda: Scaler.fit([[1.0]]), TypeError, "train is a list"),
     (lambda: Scaler.fit(torch.arange(4)[:, None]), TypeError, "torch.int64"),
@@ -150,6 +191,16 @@ ERRORS = [
     (lambda: mase(series(), series(), torch.ones(T, F)), ValueError, "scales above 0"),
     (lambda: mase(series(), series() * torch.nan, series()), ValueError, "fill NaN"),
     (lambda: mase(series(), series() + 1, torch.ones(T, F)), ValueError, "scales above 0"),
+    (lambda: diebold_mariano([1.0], losses(5)), TypeError, "first is a list"),
+    (lambda: diebold_mariano(losses(5), torch.arange(5)), TypeError, "second is torch.int64"),
+    (lambda: diebold_mariano(losses(5), losses(7)), ValueError, r"second has shape \(7,\)"),
+    (lambda: diebold_mariano(losses(5, 1), losses(5, 1)), ValueError, "flatten one column"),
+    (lambda: diebold_mariano(losses(2), losses(2)), ValueError, r"2 \* horizon = 2 losses"),
+    (lambda: diebold_mariano(losses(6), losses(6), horizon=3), ValueError, "= 6 losses"),
+    (lambda: diebold_mariano(losses(5), losses(5), horizon=0), ValueError, "horizon=0"),
+    (lambda: diebold_mariano(losses(5) / 0, losses(5)), ValueError, "NaN or infinity"),
+    (lambda: diebold_mariano(losses(5), losses(5)), ValueError, "equal up to a constant"),
+    (lambda: diebold_mariano(losses(5) + 1, losses(5)), ValueError, "equal up to a constant"),
 ]
 
 

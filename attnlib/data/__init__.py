@@ -10,7 +10,13 @@ from attnlib.data.batches import TensorBatches
 from attnlib.data.catalogue import CATALOGUE, DataSet, fetch_set, find_sets
 from attnlib.data.citations import CitationGraph, citation_graph
 from attnlib.data.dialogue import dialogue_acts
-from attnlib.data.forecast import Scaler, mase, seasonal_naive
+from attnlib.data.forecast import (
+    DieboldMariano,
+    Scaler,
+    diebold_mariano,
+    mase,
+    seasonal_naive,
+)
 from attnlib.data.images import DigitSet, EmojiSet, emoji_pictures, mnist
 from attnlib.data.knowledge import TripleSet, knowledge_graph
 from attnlib.data.labelled import TextSet
@@ -54,6 +60,7 @@ __all__ = [
     "CitationGraph",
     "DataSet",
     "DataUnavailable",
+    "DieboldMariano",
     "DigitSet",
     "EmojiSet",
     "FeatureTask",
@@ -83,6 +90,7 @@ __all__ = [
     "copy_task",
     "date_pairs",
     "dialogue_acts",
+    "diebold_mariano",
     "emoji_pictures",
     "fetch",
     "fetch_set",

@@ -1,14 +1,17 @@
-"""Around a forecast: a scaler that is fitted on the past, a baseline, and an error without unit."""
+"""Around a forecast: a scaler that is fitted on the past, a baseline, and how to compare two."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attnlib._checks import check_floating, check_positive
 
-__all__ = ["Scaler", "mase", "seasonal_naive"]
+__all__ = ["DieboldMariano", "Scaler", "diebold_mariano", "mase", "seasonal_naive"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +184,93 @@ def mase(forecast: Tensor, target: Tensor, train: Tensor, *, season: int = 1) ->
             f"column that repeats itself exactly after season={season}"
         )
     return result
+
+
+class DieboldMariano(NamedTuple):
+    """What `diebold_mariano` found.
+
+    Args:
+        difference: mean of first - second; below 0 means that the first forecast is better.
+        statistic: the difference in units of its standard error, with the small-sample factor.
+        p_value: chance of so large a statistic, of either sign, if both were equally good.
+    """
+
+    difference: float
+    statistic: float
+    p_value: float
+
+
+def diebold_mariano(first: Tensor, second: Tensor, *, horizon: int = 1) -> DieboldMariano:
+    """Is one forecast better than another by more than luck? A test of their losses.
+
+    d_t = first_t - second_t;  V = (gamma_0 + 2 sum_(k < horizon) gamma_k) / T
+    statistic = mean(d) / sqrt(V) sqrt((T + 1 - 2 h + h (h - 1) / T) / T),  Student's t, T - 1
+    gamma_k are the autocovariances of d: losses of forecasts whose horizons overlap are alike, so
+    that T of them say less than T independent ones. Made for forecasts that stay as they are; a
+    comparison of one seed of each model says nothing of another seed.
+
+    Args:
+        first: (T,) losses of the first forecast in the order of time, for example squared errors.
+        second: (T,) losses of the second for the same steps.
+        horizon: h, steps ahead that each forecast looks when every step makes one; below T / 2.
+
+    Returns:
+        DieboldMariano
+
+    Raises:
+        TypeError: losses that are not floating point.
+        ValueError: other shapes, NaN, too few losses, or an estimate of V that is not above 0.
+
+    Reference: Diebold & Mariano 1995, "Comparing predictive accuracy", Journal of Business &
+        Economic Statistics 13(3); the factor: Harvey, Leybourne & Newbold 1997, "Testing the
+        equality of prediction mean squared errors", International Journal of Forecasting 13(2)
+
+    >>> first, second = torch.tensor([1.0, 2.0, 1.0, 3.0]), torch.tensor([2.0, 2.5, 3.0, 3.5])
+    >>> test = diebold_mariano(first, second)
+    >>> f"{test.difference:.2f} {test.statistic:.2f} {test.p_value:.3f}"
+    '-1.00 -2.83 0.066'
+    """
+    owner = "diebold_mariano"
+    check_positive(owner, horizon=horizon)
+    for name, losses in (("first", first), ("second", second)):
+        check_floating(owner, name, losses)
+        if losses.ndim != 1 or losses.shape != first.shape or len(losses) <= 2 * horizon:
+            raise ValueError(
+                f"{owner}: {name} has shape {tuple(losses.shape)}, expected (T,) twice alike with "
+                f"more than 2 * horizon = {2 * horizon} losses; flatten one column, and pass the "
+                f"loss of every step"
+            )
+        if not bool(losses.isfinite().all()):
+            raise ValueError(
+                f"{owner}: {name} holds NaN or infinity, expected numbers; leave out the steps "
+                f"without a forecast, from both"
+            )
+    d = first.detach().double().cpu() - second.detach().double().cpu()
+    T, h = len(d), horizon
+    centred = d - d.mean()
+    covariances = [float(centred[k:] @ centred[: T - k]) / T for k in range(h)]
+    variance = (2 * sum(covariances) - covariances[0]) / T
+    if variance <= 1e-24 * float(d.square().mean()):
+        raise ValueError(
+            f"{owner}: got {variance:.3g} for the variance of the mean difference, expected more "
+            f"than 0; the two are equal up to a constant, or T={T} losses are too few for "
+            f"horizon={h}"
+        )
+    factor = math.sqrt((T + 1 - 2 * h + h * (h - 1) / T) / T)
+    statistic = float(d.mean()) / math.sqrt(variance) * factor
+    return DieboldMariano(float(d.mean()), statistic, _student_tails(statistic, T - 1))
+
+
+def _student_tails(statistic: float, degrees: int) -> float:
+    """P(|t| > |statistic|) of Student's t: for t = sqrt(n) tan(a) it goes as cos(a)^(n - 1)."""
+    edge = math.atan(abs(statistic) / math.sqrt(degrees))
+    # Nearly all of the integral from the edge lies within some 40 / sqrt(n) of it.
+    end = min(math.pi / 2, edge + 40 / math.sqrt(degrees))
+    points, weights = np.polynomial.legendre.leggauss(200)
+    angles = (edge + end) / 2 + (end - edge) / 2 * points
+    inside = (end - edge) / 2 * weights @ np.cos(angles) ** (degrees - 1)
+    log_whole = 0.5 * math.log(math.pi) + math.lgamma(degrees / 2) - math.lgamma((degrees + 1) / 2)
+    return min(1.0, 2 * float(inside) / math.exp(log_whole))
 
 
 def _check_long(owner: str, name: str, series: Tensor, season: int, beyond: int = 0) -> None:

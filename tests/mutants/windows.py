@@ -6,6 +6,7 @@ WINDOWS = "test_data_windows.test_windows_equal_a_loop"
 SPLIT = "test_data_windows.test_parts_follow_one_another_and_leave_out_the_gap_alone"
 ROLLING = "test_data_windows.test_rolling_origins_equal_a_loop"
 SCALER = "test_data_forecast.test_a_scaler_equals_that_of_scikit_learn"
+COMPARISON = "test_data_forecast.test_the_test_of_two_forecasts_equals_a_regression_on_a_constant"
 ERROR = "test_data_forecast.test_the_scaled_error_equals_a_loop"
 
 MUTANTS = [
@@ -106,5 +107,26 @@ MUTANTS = [
         "(train[season:] - train[:-season])",
         "(train[1:] - train[:-1])",
         ERROR,
+    ),
+    Mutant(
+        "overlapping horizons counted as independent",
+        "data.forecast",
+        "for k in range(h)]",
+        "for k in range(1)]",
+        COMPARISON,
+    ),
+    Mutant(
+        "no factor for few losses",
+        "data.forecast",
+        "math.sqrt(variance) * factor",
+        "math.sqrt(variance)",
+        COMPARISON,
+    ),
+    Mutant(
+        "one tail of the two",
+        "data.forecast",
+        "min(1.0, 2 * float(inside)",
+        "min(1.0, float(inside)",
+        COMPARISON,
     ),
 ]
