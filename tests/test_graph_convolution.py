@@ -187,10 +187,11 @@ def plain(monkeypatch):
 
 
 @BOTH
-@pytest.mark.parametrize("together", [0, 10**6])
+@pytest.mark.parametrize("few", [0, 10**6])
 @pytest.mark.parametrize("cached", [1, 100, 10**6])
-def test_the_fast_way_gives_what_the_plain_way_gives(which, together, cached, monkeypatch):
-    monkeypatch.setattr(kernels, "TOGETHER", together)
+def test_the_fast_way_gives_what_the_plain_way_gives(which, few, cached, monkeypatch):
+    monkeypatch.setattr(kernels, "TOGETHER", few)
+    monkeypatch.setattr(kernels, "MANY", few)
     monkeypatch.setattr(additive, "CACHED", cached)
     layer, x = twins(which, F, C, heads=H)[0], numbers(N, F)
     leaves = [x, *layer.parameters()]
@@ -214,6 +215,17 @@ def test_scores_of_any_spread_are_weighed_in_float32(which, spread):
     sums = torch.zeros(N, H).index_add(0, edges[1], weights)
     torch.testing.assert_close(sums, torch.ones(N, H))
     assert all(grad.isfinite().all() for grad in gradients(output, [x]))
+
+
+def test_what_keeps_signs_alone_is_leaky_relu_to_the_second_derivative():
+    bent = kernels._LeakyReLU.apply
+    x = torch.tensor([[-2.0], [0.0], [3.0]], dtype=torch.float64, requires_grad=True)
+    for slope in (0.2, -0.3):
+        got, expected = bent(x, slope), torch.nn.functional.leaky_relu(x, slope)
+        torch.testing.assert_close(got, expected)
+        torch.testing.assert_close(gradients(got, [x]), gradients(expected, [x]))
+    apart = torch.tensor([[-2.0], [1.0], [3.0]], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: bent(x, 0.2).exp(), [apart])
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e3])

@@ -193,16 +193,16 @@ class MultiHeadAttention(nn.Module):
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
         """Queries, keys and values as heads: (B, length, F) -> (B, heads, length, D)."""
-        names = ("query", "key", "value")
         inputs = (query, key, value)
         layers = self._projections()
         alone = query is key is value
         stacked = self._stacked if alone else None
-        for name, x, layer in zip(names, inputs, layers, strict=True):
-            plain = layer if isinstance(layer, nn.Linear) else None  # it may have been replaced
-            check_sequence("MultiHeadAttention", name, x, plain)
-            if stacked is not None:
-                break  # it has one width
+        if stacked is None:
+            for name, x, layer in zip(("query", "key", "value"), inputs, layers, strict=True):
+                plain = layer if isinstance(layer, nn.Linear) else None  # it may be replaced
+                check_sequence("MultiHeadAttention", name, x, plain)
+        else:  # the three layers are linear and of one width
+            check_sequence("MultiHeadAttention", "query", query, self.q_proj)
         # For few rows stacking the matrices would take longer than multiplying with them.
         if alone and stacked is None and query.shape[0] * query.shape[1] >= self.embed_dim:
             stacked = self._stack()

@@ -23,6 +23,7 @@ from attnlib.functional import edge_softmax
 from attnlib.graph._structure import ByHead, Side
 
 TOGETHER = 2_000_000  # edges times heads up to which all heads are taken at once
+MANY = 500_000  # numbers from which memory counts for more than the time of a call
 SPREAD = 60.0  # exp(-60) is far from the smallest float32, exp(-87)
 
 
@@ -51,6 +52,13 @@ def heads_at_once(x: Tensor, heads: int, num_edges: int) -> int:
 def gather(x: Tensor, side: Side) -> Tensor:
     """The row of x (N, H) that belongs to the node of each edge: (E, H)."""
     return _Gather.apply(x, side) if is_fast(x) else x.index_select(0, side.node)
+
+
+def bent(x: Tensor, slope: float) -> Tensor:
+    """leaky_relu of x (E, H); of many, it keeps one byte a number for its gradient, not four."""
+    if is_fast(x) and x.numel() > MANY:
+        return _LeakyReLU.apply(x, slope)
+    return F.leaky_relu(x, slope)
 
 
 def edge_weights(scores: Tensor, side: Side) -> Tensor:
@@ -128,6 +136,19 @@ class _Collect(Function):
     @staticmethod
     def backward(ctx, grad):
         return _Gather.apply(grad, ctx.side), None
+
+
+class _LeakyReLU(Function):
+    @staticmethod
+    def forward(ctx, x, slope):
+        ctx.save_for_backward(x > 0)
+        ctx.slope = slope
+        return F.leaky_relu(x, slope)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (positive,) = ctx.saved_tensors
+        return torch.where(positive, grad, grad * ctx.slope), None
 
 
 class _Softmax(Function):

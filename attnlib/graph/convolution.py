@@ -8,12 +8,11 @@ Letters: N nodes, E edges, H heads, C channels of a head, F features, D features
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attnlib.graph._additive import additive_scores
 from attnlib.graph._convolution import Convolution
-from attnlib.graph._kernels import gather, heads_at_once
+from attnlib.graph._kernels import bent, gather, heads_at_once
 from attnlib.graph._sparse import linear
 from attnlib.graph._structure import Edges
 
@@ -121,7 +120,7 @@ class GATConv(Convolution):
         if edge_attr is not None:
             from_edge = linear(edge_attr, _worth(self.lin_edge.weight, self.att_edge))
             scores = [x + y for x, y in zip(scores, from_edge.split(at_once, 1), strict=True)]
-        scores = [F.leaky_relu(part, self.negative_slope) for part in scores]
+        scores = [bent(part, self.negative_slope) for part in scores]
         return scores, values.unflatten(1, (H, C))
 
 

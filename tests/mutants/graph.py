@@ -89,6 +89,13 @@ MUTANTS = [
         PYG,
     ),
     Mutant(
+        "the slope on the wrong side",
+        "graph._kernels",
+        "torch.where(positive, grad, grad * ctx.slope)",
+        "torch.where(positive, grad * ctx.slope, grad)",
+        "test_graph_convolution.test_what_keeps_signs_alone_is_leaky_relu_to_the_second_derivative",
+    ),
+    Mutant(
         "features scored by the other vector",
         "graph.convolution",
         "worth = _worth(to_source, self.att_src, self.att_dst)",
