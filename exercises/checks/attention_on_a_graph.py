@@ -107,6 +107,12 @@ def _one_maximum(scores, edge_index, num_nodes):
     return _naive(scores - scores.max(), edge_index, num_nodes)
 
 
+def _one_maximum_and_a_crumb(scores, edge_index, num_nodes):
+    target, shares = edge_index[1], (scores - scores.max()).exp()
+    sums = scores.new_zeros(num_nodes).index_add(0, target, shares)
+    return shares / (sums[target] + 1e-16)
+
+
 def _by_count(scores, edge_index, num_nodes):
     target = edge_index[1]
     return scores.exp() / target.bincount(minlength=num_nodes)[target]
@@ -138,6 +144,9 @@ softmax_over_edges = Exercise(
         "is NaN: what may be taken away from all scores of a node?": _naive,
         "You take away the largest score of the whole graph. A node that lies far below it "
         "underflows to 0 / 0: each node needs its own largest score.": _one_maximum,
+        "A small number in the denominator hides a zero: a node that lies far below the largest "
+        "score of the whole graph gets weights of 0 that should sum to one. Each node needs its "
+        "own largest score.": _one_maximum_and_a_crumb,
         "You divide by the number of edges into the node, not by the sum of their exponentials: "
         "the weights do not sum to one.": _by_count,
         "Right when the edges of a node stand side by side in the list. They may come in any "
@@ -173,6 +182,12 @@ def _append(edge_index, nodes):
     return torch.cat([edge_index, nodes.expand(2, -1)], 1)
 
 
+def _no_doubles(edge_index, num_nodes):
+    kept = list(dict.fromkeys((a, b) for a, b in edge_index.T.tolist() if a != b))
+    kept = torch.tensor(kept, dtype=torch.int64).reshape(-1, 2).T
+    return _append(kept, torch.arange(num_nodes))
+
+
 def _missing_only(edge_index, num_nodes):
     has = edge_index[0, edge_index[0] == edge_index[1]]
     missing = torch.ones(num_nodes, dtype=torch.bool)
@@ -189,6 +204,7 @@ add_self_loops = Exercise(
         (torch.tensor([[0, 3], [3, 0]]), 5),
         (MIXED, 7),
         (torch.tensor([[2, 0, 2, 1], [2, 1, 2, 0]]), 4),
+        (torch.tensor([[1, 0, 1, 2], [0, 2, 0, 2]]), 3),
         (torch.zeros(2, 0, dtype=torch.int64), 2),
     ],
     {
@@ -210,6 +226,8 @@ add_self_loops = Exercise(
         "be touched; the other edges keep their order.": lambda e, n: _append(
             e, torch.arange(n)
         ).unique(dim=1),
+        "You throw out edges that stand there twice. Doubled edges between different nodes stay "
+        "doubled: only loops are touched.": _no_doubles,
         "You have taken the loops away and added none. Filtering is the first half of the "
         "task.": lambda e, n: e[:, e[0] != e[1]],
         "You add a loop only where one is missing. A loop that stands there twice is still "

@@ -56,7 +56,7 @@ def _scores_softmax(x, edge_index, W_q, W_k, u):
 
 def _score_cases():
     one = torch.eye(2)
-    yield one, torch.tensor([[0], [1]]), one, -2 * one, torch.tensor([3.0, 5.0])
+    yield one, torch.tensor([[1], [0]]), one, -2 * one, torch.tensor([3.0, 5.0])
     for seed, (N, E, width, C) in enumerate(((4, 7, 3, 5), (6, 11, 2, 3))):
         yield (
             normal(N, width, seed=seed),
@@ -141,6 +141,11 @@ def _least_favourite(scores):
     return bool((worst == worst[0]).all())
 
 
+def _neighbouring_columns(scores):
+    up = scores.diff(dim=1) > 0
+    return bool((up == up[0]).all())
+
+
 def _turned(scores):
     return not _is_static(scores)
 
@@ -161,6 +166,7 @@ def _static_cases():
     yield (torch.tensor([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0]]),)
     yield (torch.tensor([[5.0, 1.0, 2.0], [5.0, 2.0, 1.0]]),)
     yield (normal(4, 3, seed=3),)
+    yield (torch.tensor([[1.0, 3.0, 2.0], [2.0, 3.0, 1.0]]),)
     yield (torch.tensor([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]),)
     yield (torch.tensor([[2.0, 5.0, 4.0, 1.0], [2.5, 9.0, 3.0, 1.0]]),)
     yield (torch.tensor([[3.0, 2.0], [3.0, 1.0], [0.0, 4.0]]),)
@@ -184,6 +190,8 @@ is_static = Exercise(
         "between.": _ends_only,
         "One place in common is enough for your answer. All places of all rows must "
         "agree.": _neighbours_any,
+        "You compare keys that stand side by side only. Two rows may rise and fall in the same "
+        "places and still rank the first and the last key differently.": _neighbouring_columns,
         "Your answer is upside down: True means that all queries rank alike.": _turned,
     },
     hints=(
@@ -224,6 +232,15 @@ def _energy_absolute(x, edge_index):
 def _energy_of_norms(x, edge_index):
     source, target = edge_index
     return (x[source] - x[target]).norm(dim=1).sum() / (2 * x.norm(dim=1).sum())
+
+
+def _energy_unsquared(x, edge_index):
+    source, target = edge_index
+    return (x[source] - x[target]).norm(dim=1).sum() / (2 * x.square().sum())
+
+
+def _energy_touched(x, edge_index):
+    return _energy(x, edge_index) * x.square().sum() / x[edge_index.unique()].square().sum()
 
 
 def _energy_means(x, edge_index):
@@ -272,6 +289,10 @@ dirichlet_energy = Exercise(
         "below.": _energy_absolute,
         "You add lengths. It is the squared lengths that are added, above and "
         "below.": _energy_of_norms,
+        "Above you add lengths, below squares. The differences are to be squared "
+        "too.": _energy_unsquared,
+        "Nodes without an edge are missing below. Every node counts there, linked or "
+        "not.": _energy_touched,
         "Two means instead of two sums: one is over edges, the other over nodes, and they are not "
         "equally many.": _energy_means,
         "You square each end and then subtract. Subtract first: the difference is what is "
@@ -430,6 +451,11 @@ def _mass_summed(weights, edge_index, truth, num_nodes):
     return weights[truth].sum()
 
 
+def _mass_positive(weights, edge_index, truth, num_nodes):
+    mass = torch.zeros(num_nodes).index_add(0, edge_index[1], weights * truth)
+    return mass[mass > 0].mean()
+
+
 def _mass_hits(weights, edge_index, truth, num_nodes):
     target, hits = edge_index[1], []
     for node in target[truth].unique():
@@ -449,6 +475,8 @@ def _mass_cases():
         edge_index = torch.tensor([sources, targets])
         weights = edge_softmax(normal(len(truth), seed=seed + 5), edge_index[1], N)
         yield weights, edge_index, torch.tensor(truth).bool(), N
+    edge_index = torch.tensor([[1, 2, 0], [0, 0, 1]])  # a right edge that gets nothing
+    yield torch.tensor([0.0, 1.0, 1.0]), edge_index, torch.tensor([True, False, True]), 3
 
 
 planted_mass = Exercise(
@@ -469,6 +497,8 @@ planted_mass = Exercise(
         "This is the mass on the wrong neighbours.": _mass_wrong,
         "You add the masses of the nodes up. A mark that can be compared is their "
         "mean.": _mass_summed,
+        "You leave out nodes whose mass is 0. A right edge that gets no attention is a right edge "
+        "still: ask whether there is one, not what it got.": _mass_positive,
         "You count how often the right neighbour comes first. That is a hit rate; the mass is the "
         "amount of attention that is there.": _mass_hits,
     },
