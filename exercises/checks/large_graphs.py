@@ -114,6 +114,15 @@ def _first_listed(edge_index: Tensor, node: int, k: int, order: Tensor) -> Tenso
     return incoming if k == -1 else incoming[:k]
 
 
+def _first_listed_cut(edge_index: Tensor, node: int, k: int, order: Tensor) -> Tensor:
+    return (edge_index[1] == node).nonzero()[:, 0][:k]
+
+
+def _cut_first_always(edge_index: Tensor, node: int, k: int, order: Tensor) -> Tensor:
+    first = order[:k]
+    return first[edge_index[1, first] == node]
+
+
 def _cut_first(edge_index: Tensor, node: int, k: int, order: Tensor) -> Tensor:
     first = order if k == -1 else order[:k]
     return first[edge_index[1, first] == node]
@@ -164,6 +173,10 @@ draw = Exercise(
     {
         "You take the first edges as they are listed, so the same ones are drawn every time. The "
         "random order must decide which come first.": _first_listed,
+        "You do not use the random order: these are the first edges as they are listed. (And [:k] "
+        "with k = -1 drops the last one.)": _first_listed_cut,
+        "You cut the random order to its first k edges and only then ask which of them end in the "
+        "node. Few do: choose the node's edges first.": _cut_first_always,
         "You cut before you choose: of the first k edges of the whole graph, few or none end in "
         "the node. Choose its edges first.": _cut_first,
         "With fewer than k edges you draw some twice. Without replacement a node gives what it "
@@ -219,6 +232,12 @@ def _by_target(edge_index: Tensor, nodes: Tensor) -> Tensor:
     return place[edge_index[:, place[edge_index[1]] >= 0]]
 
 
+def _by_source(edge_index: Tensor, nodes: Tensor) -> Tensor:
+    place = torch.full((int(edge_index.max()) + 1 + int(nodes.max()),), -1)
+    place[nodes] = torch.arange(len(nodes))
+    return place[edge_index[:, place[edge_index[0]] >= 0]]
+
+
 relabel = Exercise(
     "large-graphs/relabel",
     _relabel,
@@ -240,6 +259,17 @@ relabel = Exercise(
         "there. Both ends must be.": _any_end,
         "You look at the target only. An edge whose source was not drawn leads from nowhere: its "
         "number is -1, which would read the last row.": _by_target,
+        "You look at the source only. An edge whose target was not drawn leads out of the sample: "
+        "its number is -1, which would write to the last row.": _by_source,
+        "You keep the edges that end in the sample, wherever they begin, and with their old "
+        "numbers. Both ends must be in it, and both get new numbers.": lambda edge_index, nodes: (
+            edge_index[:, torch.isin(edge_index[1], nodes)]
+        ),
+        "The edges that end in the sample are kept, wherever they begin, and the nodes are "
+        "numbered by size. Both ends must be in it; row 0 is the node that stands first in "
+        "`nodes`.": lambda edge_index, nodes: torch.searchsorted(
+            nodes.sort().values, edge_index[:, torch.isin(edge_index[1], nodes)]
+        ),
         "Sources and targets have changed places. The first row holds the sources, before and "
         "after.": lambda edge_index, nodes: _relabel(edge_index, nodes).flip(0),
         "You return which edges are kept, not the edges. Wanted are both ends of each, in the new "
@@ -300,6 +330,10 @@ estimate = Exercise(
         "The plain mean of what was drawn. It is right on average only if all chances are equal: "
         "a neighbour that is drawn rarely must count for more.": lambda values, chance, drawn: (
             values[drawn].mean(0)
+        ),
+        "The chances are not used. The sum of the few is too small, since those not drawn are "
+        "missing: what is drawn must stand for them too.": lambda values, chance, drawn: (
+            values[drawn].sum(0) / len(values)
         ),
         "You multiply by the chance. A neighbour that is drawn half of the time must count "
         "double, not half.": lambda values, chance, drawn: (
@@ -371,6 +405,15 @@ layer_bytes = Exercise(
         "heads of C channels.": _both(lambda lean, plain, N, E, F, H, C: (lean, lean + 4 * E * F)),
         "The messages are counted for one head. Each head has a message of its own.": _both(
             lambda lean, plain, N, E, F, H, C: (lean, lean + 4 * E * C)
+        ),
+        "The second number is that of the messages alone. Wanted is the whole layer with them: "
+        "they come on top of the rest.": _both(lambda lean, plain, *sizes: (lean, plain - lean)),
+        "Scores and weights are counted for one head. Each head has a score and a weight of its "
+        "own for every edge.": _both(
+            lambda lean, plain, N, E, F, H, C: (
+                lean - 8 * E * (H - 1),
+                plain - 8 * E * (H - 1),
+            )
         ),
         "The input is missing: N nodes with F features each.": _both(
             lambda lean, plain, N, E, F, H, C: (lean - 4 * N * F, plain - 4 * N * F)

@@ -34,6 +34,11 @@ def _weights(states: Tensor) -> Tensor:
     return scores.softmax(-1)
 
 
+def _without_last(states: Tensor) -> Tensor:
+    scores = (states[:, :-1] @ states[:, -1, :, None])[..., 0] * states.shape[-1] ** -0.5
+    return (scores.softmax(-1)[:, None] @ states[:, :-1])[:, 0]
+
+
 last_query = Exercise(
     "temporal-attention/last-query",
     _context,
@@ -66,6 +71,8 @@ last_query = Exercise(
         "This is the plain mean of the states. The scores have no effect on it.": lambda states: (
             states.mean(1)
         ),
+        "The last state asks but is not looked at. It is one of the steps: all states have a "
+        "share, itself too.": _without_last,
         "You multiply by the scores themselves. They may be negative and sum to anything; make "
         "shares of them first.": _context_with(share=lambda scores: scores),
         "These are the weights. One step is missing: the average of the states with "
@@ -110,6 +117,10 @@ def _padded_with(
 def _padding_cases():
     for seed, (lengths, T, D) in enumerate((([1, 2], 3, 2), ([3, 5, 2], 6, 4), ([7, 4], 8, 3))):
         yield normal(len(lengths), T, D, seed=seed), torch.tensor(lengths)
+    states = normal(2, 5, 3, seed=3)
+    states[0, 2:] = 1e6 * states[0, 1]  # large padding, much like the query
+    states[1, 4:] = 1e6 * states[1, 3]
+    yield states, torch.tensor([2, 4])
 
 
 unequal_lengths = Exercise(
@@ -141,6 +152,16 @@ unequal_lengths = Exercise(
         ),
         "You set the hidden scores to 0. exp(0) is 1, so the padding keeps a share.": _padded_with(
             share=lambda scores, real: (scores * real).softmax(-1)
+        ),
+        "You take the softmax over everything and divide what is left by its sum. Padding may be "
+        "so large that nothing is left: 0 / 0. Hide it before the softmax.": _padded_with(
+            share=lambda scores, real: (
+                scores.softmax(-1) * real / (scores.softmax(-1) * real).sum(-1, keepdim=True)
+            )
+        ),
+        "You take a fixed number off the scores of the padding. A larger score gets over it; minus "
+        "infinity cannot be got over.": _padded_with(
+            share=lambda scores, real: (scores - 1e4 * ~real).softmax(-1)
         ),
         "This is the mean of the real states. The scores have no effect on it.": _padded_with(
             share=lambda scores, real: real / real.sum(-1, keepdim=True)
@@ -174,6 +195,10 @@ def _targets_from(offset):
         return inputs, series[first : first + len(inputs)]
 
     return windows
+
+
+def _windows_all_targets(series, T, k):
+    return _windows(series, T, k)[0], series[T:]
 
 
 def _windows_flipped(series, T, k):
@@ -215,6 +240,8 @@ cut_windows = Exercise(
         "The target is inside the window, k steps after its *first* input. Count from the last "
         "one.": _targets_from(lambda T, k: k),
         "Your target is always the next value, whatever k is.": _targets_from(lambda T, k: T),
+        "The targets start right after the first window, whatever k is, and there are more of them "
+        "than windows. The first target lies k steps after its window.": _windows_all_targets,
         "Your target lies one step too far ahead. With k = 1 it is the very next value after the "
         "window.": _windows_too_late,
         "The target lies *before* the window: you forecast the past.": _targets_from(
@@ -273,6 +300,15 @@ def _scaled_range(series, train_steps):
     return (series - low) / (high - low)
 
 
+def _scaled_half(series, train_steps):
+    return (series - series[:train_steps].mean(0)) / series.std(0, correction=0)
+
+
+def _scaled_corrected(series, train_steps):
+    train = series[:train_steps]
+    return (series - train.mean(0)) / train.std(0)
+
+
 scale_by_the_past = Exercise(
     "temporal-attention/scale-by-the-past",
     _scaled,
@@ -284,6 +320,10 @@ scale_by_the_past = Exercise(
     {
         "Mean and spread come from the whole series, so every scaled value knows the test "
         "part.": _scaled_by(lambda series, n: series),
+        "The mean is that of the training part, but the spread comes from the whole series and "
+        "knows the test part.": _scaled_half,
+        "Your spread divides by the number of steps less one, as `std` does unless it is told "
+        "otherwise: correction=0.": _scaled_corrected,
         "You measure the part after the training part. That is the one nobody has seen "
         "yet.": _scaled_by(lambda series, n: series[n:]),
         "Each part is scaled by its own numbers. The test part is then centred by its own future, "
@@ -342,6 +382,16 @@ def _reached_sum(model, x, other, j):
     return abs((model(x) - model(replaced))[:, :j].sum().item()) > 1e-5
 
 
+def _reached_exact(model, x, other, j):
+    replaced = torch.cat([x[:, :j], other[:, j:]], dim=1)
+    return not torch.equal(model(x)[:, :j], model(replaced)[:, :j])
+
+
+def _reached_cut(model, x, other, j):
+    before, cut = model(x)[:, :j], model(x[:, :j])[:, :j]
+    return not torch.allclose(before, cut)
+
+
 def _reached_larger(model, x, other, j):
     replaced = torch.cat([x[:, :j], other[:, j:]], dim=1)
     return bool(((model(replaced) - model(x))[:, :j] > 1e-5).any())
@@ -373,6 +423,17 @@ def _past_mean(x: Tensor) -> Tensor:
     return x.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None]
 
 
+def _per_length(x: Tensor) -> Tensor:
+    """Uses how long the series is, but none of its later steps."""
+    return x / x.shape[1]
+
+
+def _rounds(x: Tensor) -> Tensor:
+    """Sums of the past, to which the whole series is added and taken away: rounding differs."""
+    total = 3 * x.sum(1, keepdim=True)
+    return 1 + x.square().cumsum(1) + total - total
+
+
 def _leak_cases():
     x, other = normal(1, 5, 2), normal(1, 5, 2, seed=1)
     yield _past_mean, x, other, 3
@@ -385,6 +446,10 @@ def _leak_cases():
     yield _last_step, x, x - 1, 1
     yield _two_ways, normal(2, 6, 3, seed=2), normal(2, 6, 3, seed=3), 2
     yield F.relu, x, other, 1
+    yield _past_mean, x, torch.cat([x[:, :4], other[:, 4:]], dim=1), 3
+    yield _backwards, x, torch.cat([x[:, :3], other[:, 3:]], dim=1), 3
+    yield _per_length, x, other, 3
+    yield _rounds, x, other, 3
 
 
 future_moves = Exercise(
@@ -398,6 +463,19 @@ future_moves = Exercise(
         ),
         "You compare all outputs. Those from step j on may move; only the earlier ones must "
         "stay.": _reached_with(part=lambda y, j: y),
+        "You compare one output too many: step j itself was replaced, so output j may move. Look "
+        "at those before it.": _reached_with(part=lambda y, j: y[:, : j + 1]),
+        "You look at the output just before j only. Each output before j counts.": _reached_with(
+            part=lambda y, j: y[:, j - 1 : j]
+        ),
+        "You run the model on `other` itself, so the past changes too. Only the steps from j on "
+        "may be replaced.": _reached_with(replace=lambda x, other, j: other),
+        "You cut the series off at j. That changes its length as well, which a model may use "
+        "without a look at the future: replace the steps, keep the length.": _reached_cut,
+        "You compare bit by bit. Sums round differently when other numbers take part; "
+        "`torch.allclose` lets rounding pass.": _reached_exact,
+        "You never find a leak. If you wrote the other steps into x, both runs had the same input: "
+        "build a new tensor.": lambda model, x, other, j: False,
         "You compare the outputs from step j on. They may move; look at those before "
         "j.": _reached_with(part=lambda y, j: y[:, j:]),
         "You replace step j alone. A later step may leak while step j does not.": _reached_with(
