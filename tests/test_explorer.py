@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 import json
 import math
 import re
@@ -161,6 +162,18 @@ def test_a_forecast_has_a_row_of_queries_of_its_own():
     assert torch.tensor(at).diff().std() < 0.1  # evenly, where nothing is said
 
 
+@pytest.mark.parametrize("names", [["-24 h", "-6 h"] * 12, ["a rather long name"] * 24, ["1"] * 24])
+def test_names_under_a_series_neither_touch_nor_leave_the_picture(names):
+    shown = AttentionMap(shares(1, len(names)), keys=names, queries=["next hour"], kind="temporal")
+    labels = [a for a in Elements(explorer(shown).html).all("text") if a["y"] == "180"]
+    # The width of a letter is 0.6 of its height, 10, at most; twelve are written.
+    half = 3 * min(max(map(len, names)), 12)
+    middles = [float(a["x"]) for a in labels]
+    assert middles
+    assert all(half - 0.1 <= x <= 360 - half + 0.1 for x in middles)
+    assert all(b - a >= 2 * half for a, b in itertools.pairwise(middles))
+
+
 @pytest.mark.parametrize("size", [1, 2])
 def test_one_or_two_positions_can_be_explored(size):
     ones = torch.ones(size, size) / size
@@ -178,6 +191,7 @@ def test_layers_and_heads_can_be_chosen_where_there_are_several():
     text = html.unescape(explorer(maps).html)
     assert '<option value="0">a</option><option value="1">b</option>' in text
     assert "<label>Layer" in text
+    assert "<label>R&amp;D" in html.unescape(explorer(maps, choice="R&D").html)
     assert "<label hidden>Layer" in html.unescape(explorer(maps["a"]).html)
 
 

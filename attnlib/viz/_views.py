@@ -73,7 +73,7 @@ def draw_time(
     line = "L".join(f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True))
     behind = f'<path class="series" aria-hidden="true" d="M{line}"/>'
     front = ['<text class="small scale" x="0" y="104"></text>']
-    every = -(-len(keys) // 6)
+    every = _apart(keys, x)
     for j, name in enumerate(keys):
         bar = max(2.5, min(0.8 * gap, 16.0))
         front.append(
@@ -85,7 +85,7 @@ def draw_time(
             front.append(_label(x[j], 180, name))
     steps = len(queries) == len(keys)
     spread = (WIDTH - 28) / max(len(queries) - 1, 1)
-    every = -(-len(queries) // 8)
+    every = _apart(queries, [14 + spread * i for i in range(len(queries))])
     for i, name in enumerate(queries):
         a, b = (x[i], y[i]) if steps else (14 + spread * i, 200)
         wide = max(gap if steps else spread, 3.0)
@@ -99,8 +99,28 @@ def draw_time(
     return _svg(186 if steps else 228, 560, behind, "".join(front))
 
 
+def _apart(names: Sequence[str], x: Sequence[float]) -> int:
+    """Every so many names may be written, from the first on, without one touching the next."""
+    room = max(map(_half, names)) * 2 + 6
+    middles = [_inside(*pair) for pair in zip(x, names, strict=True)]
+    steps = range(1, len(names))
+    fitting = (n for n in steps if all(b - a >= room for a, b in pairwise(middles[::n])))
+    return next(fitting, len(names))
+
+
+def _half(name: str) -> float:
+    """Half the width of a small label, or a little more: letters of 10 units are 6 wide or less."""
+    return 3.0 * min(len(name), 12)
+
+
+def _inside(x: float, name: str) -> float:
+    """Where the middle of a small label is, so that its ends stay in the picture."""
+    return min(max(x, _half(name)), WIDTH - _half(name))
+
+
 def _label(x: float, y: float, name: str) -> str:
-    return f'<text class="small" x="{x:.1f}" y="{y}" text-anchor="middle">{_short(name)}</text>'
+    middle = f'x="{_inside(x, name):.1f}" y="{y}" text-anchor="middle"'
+    return f'<text class="small" {middle}>{_short(name)}</text>'
 
 
 def _radio(name: str, x: float, y: float, also: str = "") -> str:

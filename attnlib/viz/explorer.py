@@ -64,6 +64,7 @@ def explorer(
     positions: Tensor | None = None,
     series: Tensor | None = None,
     times: Tensor | None = None,
+    choice: str = "Layer",
 ) -> Explorer:
     """A view of attention that answers: choose a layer and a head, point, and see where it looks.
 
@@ -79,6 +80,7 @@ def explorer(
         positions: (N, 2), where the nodes of a graph are; `graph_layout` when omitted.
         series: (S,), what was measured, drawn above the weights of a temporal map.
         times: (S,), ascending: when it was measured; evenly when omitted.
+        choice: what the menu of maps chooses, if they are not layers: "Seed", "Model".
 
     Returns:
         What a notebook shows when it is the last line of a cell.
@@ -114,9 +116,8 @@ def explorer(
     data = {"view": view, "edges": edges, "layers": [_packed(one) for one in layers.values()]}
     alt = first.describe()
     # Not markup before the script makes it so: without scripts there is the table alone.
-    stage = (
-        f'{_choices(layers)}{picture}<p class="said" role="status"></p>{_text("hint", HINT[view])}'
-    )
+    said, hint = '<p class="said" role="status"></p>', _text("hint", HINT[view])
+    stage = f"{_choices(layers, choice)}{picture}{said}{hint}"
     html = (
         f'<div class="attn-explorer" data-lm-suppress-shortcuts="true" '
         f'data-explorer="{escape(json.dumps(data, separators=(",", ":")))}">'
@@ -147,14 +148,15 @@ def _packed(one: AttentionMap) -> dict:
     return {"heads": heads, "scale": scale, "weights": code}
 
 
-def _choices(layers: Mapping[str, AttentionMap]) -> str:
+def _choices(layers: Mapping[str, AttentionMap], choice: str) -> str:
     options = "".join(
         f'<option value="{n}">{escape(name) or "attention"}</option>'
         for n, name in enumerate(layers)
     )
     only = " hidden" if len(layers) == 1 else ""
     return (
-        f'<div class="choices"><label{only}>Layer <select class="layer">{options}</select></label>'
+        f'<div class="choices"><label{only}>{escape(choice)} <select class="layer">{options}'
+        "</select></label>"
         '<label>Head <select class="head-choice"></select></label></div>'
     )
 

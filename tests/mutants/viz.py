@@ -81,6 +81,13 @@ MUTANTS = [
     ),
     Mutant("a title that is markup", "viz.explorer", ">{escape(text)}</p>", ">{text}</p>", SAFE),
     Mutant(
+        "labels leave the picture",
+        "viz._views",
+        "return min(max(x, _half(name)), WIDTH - _half(name))",
+        "return x",
+        "test_explorer.test_names_under_a_series_neither_touch_nor_leave_the_picture",
+    ),
+    Mutant(
         "a table of the first layer only",
         "viz.explorer",
         "for weights in dense:",
