@@ -1,5 +1,7 @@
 """Exercises of "GAT on citation graphs"."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -37,6 +39,10 @@ def _by_count(x: Tensor, i: Tensor, v: Tensor) -> Tensor:
     return v / torch.bincount(i[0], minlength=x.shape[0])[i[0]]
 
 
+def _by_one_or_more(x: Tensor, i: Tensor, v: Tensor) -> Tensor:
+    return v / _sum_of_rows(x, i, v).clamp(min=1)[i[0]]
+
+
 def _through_dense(x: Tensor) -> Tensor:
     dense = x.to_dense()
     return (dense / dense.sum(1, keepdim=True)).to_sparse_coo().coalesce()
@@ -45,7 +51,7 @@ def _through_dense(x: Tensor) -> Tensor:
 def _bags() -> list[tuple[Tensor]]:
     dense = [
         [[1.0, 0.0, 1.0], [0.0, 4.0, 0.0]],
-        [[0.0, 2.0, 6.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0], [0.0, 3.0, 0.0]],
+        [[0.0, 2.0, 6.0], [0.0, 0.0, 0.0], [1.0, 1.0, 2.0], [0.0, 0.25, 0.25]],
     ]
     cases = [(torch.tensor(rows).to_sparse_coo(),) for rows in dense]
     many = normal(7, 11, seed=1).abs() * (normal(7, 11, seed=2) > 0.3)
@@ -70,6 +76,10 @@ normalise_rows = Exercise(
         "same places and new numbers.": lambda x: _normalise(x).to_dense(),
         "You divide by the sum of all numbers, so all papers together sum to one. Each paper has "
         "a sum of its own.": lambda x: _rows(x, lambda x, i, v: v / v.sum()),
+        "Rows whose sum is below one keep it: clamp(min=1) divides them by one. A guard against "
+        "zero must be smaller than every sum, and stored numbers need none.": lambda x: _rows(
+            x, _by_one_or_more
+        ),
         "You divide by the largest number of the row. Then the largest becomes one, and the sum "
         "is anything.": lambda x: _rows(
             x, lambda x, i, v: v / x.to_dense().amax(1)[i[0]].clamp(min=1e-12)
@@ -111,6 +121,15 @@ def _both_but_once(pairs: Tensor, num_nodes: int) -> Tensor:
     return _clean(torch.cat([pairs, loops], 1), num_nodes, loops=False, own=True)
 
 
+def _side_by_side(pairs: Tensor, num_nodes: int) -> Tensor:
+    return torch.cat([pairs, pairs.flip(0), torch.arange(num_nodes).expand(2, -1)], 1)
+
+
+def _loops_last(pairs: Tensor, num_nodes: int) -> Tensor:
+    links = torch.cat([pairs, pairs.flip(0)], 1).unique(dim=1)
+    return torch.cat([links, torch.arange(num_nodes).expand(2, -1)], 1)
+
+
 def _pairs() -> list[tuple[Tensor, int]]:
     few = torch.tensor([[0], [1]])
     some = torch.tensor([[0, 2, 1, 3, 0], [1, 0, 0, 3, 1]])
@@ -131,6 +150,14 @@ prepare_edges = Exercise(
         "papers may cite each other, and turned round that pair is there already.": lambda p, n: (
             _clean(p, n, once=False)
         ),
+        "Only papers that cite themselves have a loop. Each node needs one: add the pairs of 0 and "
+        "0, 1 and 1, and so on.": lambda p, n: _clean(p, n, loops=False, own=True),
+        "The three pieces stand side by side, but some edges are there twice and nothing is sorted "
+        "yet. One call of unique, over columns, does both.": _side_by_side,
+        "The loops stand at the end, and some are there twice. Add them first, then remove what "
+        "is there twice.": _loops_last,
+        "Sorted, but edges are there twice: those between papers that cite each other, and the "
+        "loops of papers that cite themselves.": lambda p, n: _clean(p, n, once=False, own=True),
         "Nodes without any pair have no loop. Count the nodes by num_nodes, not by who occurs in "
         "the pairs.": _both_but_once,
         "Sources and targets are right as a set, but the order is not: sort by source, then by "
@@ -156,16 +183,22 @@ prepare_edges = Exercise(
 # ---------------------------------------------------------------- edge softmax
 
 
-def _edge_softmax(scores: Tensor, index: Tensor, size: int, shift: bool = True) -> Tensor:
+def _edge_softmax(
+    scores: Tensor, index: Tensor, size: int, shift: bool = True, least: float = -torch.inf
+) -> Tensor:
     H = scores.shape[1]
     places = index[:, None].expand(-1, H)
-    largest = torch.full((size, H), -torch.inf).scatter_reduce_(0, places, scores, "amax")
+    largest = torch.full((size, H), least).scatter_reduce_(0, places, scores, "amax")
     e = (scores - largest[index]).exp() if shift else scores.exp()
     return e / torch.zeros(size, H).index_add_(0, index, e)[index]
 
 
 def _no_shift(scores: Tensor, edge_index: Tensor, num_nodes: int) -> Tensor:
     return _edge_softmax(scores, edge_index[1], num_nodes, shift=False)
+
+
+def _shift_by(largest: Callable[[Tensor], Tensor]) -> Callable:
+    return lambda s, e, n: _edge_softmax(s - largest(s), e[1], n, shift=False)
 
 
 def _one_head(scores: Tensor, edge_index: Tensor, num_nodes: int) -> Tensor:
@@ -183,6 +216,7 @@ def _edges() -> list[tuple[Tensor, Tensor, int]]:
         (normal(7, 2, seed=6), ring, 4),
         (normal(17, 3, seed=7) * 3, large, 8),
         (torch.tensor([[1000.0, 1.0], [1001.0, 0.0], [5.0, 1.0], [-3.0, 1.0]]), star, 3),
+        (torch.tensor([[-1000.0], [-1001.0], [-1000.0], [-999.0]]), star, 3),
     ]
 
 
@@ -199,6 +233,13 @@ edge_softmax = Exercise(
         "lead to one node do.": lambda s, e, n: s.softmax(1),
         "Right for small scores, but exp(1000) is infinite. Subtract the largest score of each "
         "target before the exponential.": _no_shift,
+        "Right for most scores, but 0 / 0 where all scores of a node are far below zero: a table "
+        "of largest scores that starts with zeros never goes below. Start with -inf, or leave "
+        "the start out (include_self=False).": lambda s, e, n: _edge_softmax(s, e[1], n, least=0.0),
+        "You subtract the largest score of all. A node whose scores lie a thousand below gets "
+        "0 / 0: subtract the largest of each target, not of all.": _shift_by(Tensor.max),
+        "You subtract the largest score of each head. A node whose scores lie a thousand below "
+        "gets 0 / 0: subtract the largest of each target.": _shift_by(lambda s: s.amax(0)),
         "The heads share one sum. Each head is a softmax of its own: keep the last dimension when "
         "you add up.": _one_head,
         "You return the exponentials. Divide each by the sum at its target.": lambda s, e, n: (
@@ -234,6 +275,15 @@ def _gcn(edge_index: Tensor, num_nodes: int, power=(-0.5, -0.5), loop=True, coun
     return matrix
 
 
+def _plain_gcn(edge_index: Tensor, num_nodes: int, loop: bool, caught: bool = False) -> Tensor:
+    matrix = torch.zeros(num_nodes, num_nodes)
+    matrix[edge_index[1], edge_index[0]] = 1
+    scale = matrix.sum(1) ** -0.5
+    scale = torch.where(scale.isinf(), 0.0, scale) if caught else scale
+    matrix = matrix + torch.eye(num_nodes) if loop else matrix
+    return scale[:, None] * matrix * scale
+
+
 def _graphs() -> list[tuple[Tensor, int]]:
     path = torch.tensor([[0, 1], [1, 0]])
     star = torch.tensor([[0, 1, 0, 2, 0, 3], [1, 0, 2, 0, 3, 0]])
@@ -254,6 +304,16 @@ gcn_weights = Exercise(
         "layer.": lambda e, n: _gcn(e, n, loop=False),
         "The loops are there, but the degrees were counted before they were added. Every degree "
         "is one too small.": lambda e, n: _gcn(e, n, count=False),
+        "No loop was added: the diagonal is zero, the degrees are too small, and a paper without "
+        "links divides by zero.": lambda e, n: _plain_gcn(e, n, loop=False),
+        "No loop was added, neither to the table nor to the degrees. You caught the division by "
+        "zero; with the loops it cannot happen.": lambda e, n: _gcn(e, n, loop=False, count=False),
+        "You count the degrees before you add the loops, so a paper without links divides by "
+        "zero. First the loops, then the row sums.": lambda e, n: _plain_gcn(e, n, loop=True),
+        "You count the degrees before you add the loops, and a paper without links loses its loop "
+        "with its division by zero. First the loops, then the row sums.": lambda e, n: _plain_gcn(
+            e, n, loop=True, caught=True
+        ),
         "You multiply by the roots of the degrees instead of dividing: papers with many links "
         "drown all others.": lambda e, n: _gcn(e, n, (0.5, 0.5)),
         "This is the plain adjacency with loops. The division by the roots of the degrees is "
@@ -276,7 +336,7 @@ gcn_weights = Exercise(
 # ---------------------------------------------------------------- early stopping
 
 
-def _early(losses, accuracies, patience, *, either=True, strict=False, kept="both"):
+def _early(losses, accuracies, patience, *, either=True, strict=False, kept="both", late=False):
     least, most, waited, best = float("inf"), 0.0, 0, 0
     for epoch, (loss, accuracy) in enumerate(zip(losses, accuracies, strict=True)):
         lower = loss < least if strict else loss <= least
@@ -285,9 +345,16 @@ def _early(losses, accuracies, patience, *, either=True, strict=False, kept="bot
         if either == "and":
             resets = lower and higher
         waited = 0 if resets else waited + 1
-        keep = {"both": lower and higher, "loss": lower, "accuracy": higher, "last": True}[kept]
+        keep = {
+            "both": lower and higher,
+            "either": lower or higher,
+            "loss": lower,
+            "accuracy": higher,
+            "last": True,
+        }[kept]
         best = epoch if keep else best
-        least, most = min(loss, least), max(accuracy, most)
+        if keep or not late:
+            least, most = min(loss, least), max(accuracy, most)
         if waited == patience:
             return best, epoch
     return best, len(losses) - 1
@@ -303,6 +370,7 @@ def _runs() -> list[tuple[list[float], list[float], int]]:
         ([3.0, 2.0, 1.0, 2.0, 3.0, 4.0], [0.5, 0.4, 0.3, 0.4, 0.6, 0.5], 2),
         ([2.0, 2.0, 3.0, 2.0, 3.0, 3.0], [0.5, 0.5, 0.4, 0.5, 0.5, 0.4], 3),
         ([3.0, 2.0, 1.0, 0.9, 1.5, 1.6, 1.7], [0.3, 0.4, 0.5, 0.45, 0.5, 0.4, 0.4], 2),
+        ([3.0, 2.0, 1.0, 0.5], [0.3, 0.5, 0.4, 0.4], 2),
         (losses, shares, 4),
         (losses, shares, 100),
     ]
@@ -317,10 +385,24 @@ early_stop = Exercise(
         "anew.": lambda a, b, p: _early(a, b, p, either="loss"),
         "You watch the accuracy alone. Here an epoch with a lower loss also starts the waiting "
         "anew.": lambda a, b, p: _early(a, b, p, either="accuracy"),
+        "You look at the losses alone, for going on and for keeping. The accuracies have a say in "
+        "both.": lambda a, b, p: _early(a, b, p, either="loss", kept="loss"),
+        "You look at the accuracies alone, for going on and for keeping. The losses have a say in "
+        "both.": lambda a, b, p: _early(a, b, p, either="accuracy", kept="accuracy"),
+        "You keep every epoch in which one of the two is as good as before. One is enough to go "
+        "on; to be kept an epoch needs both.": lambda a, b, p: _early(a, b, p, kept="either"),
+        "You note the least loss and the greatest accuracy only when an epoch is kept. They are "
+        "the best of all epochs before: note them in every epoch.": lambda a, b, p: _early(
+            a, b, p, late=True
+        ),
         "You go on only when both are better. One of the two is enough to go on; both are needed "
         "to be kept.": lambda a, b, p: _early(a, b, p, either="and"),
         "You keep the epoch with the lowest loss, whatever its accuracy. Kept is an epoch in "
-        "which neither is worse than ever before.": lambda a, b, p: _early(a, b, p, kept="loss"),
+        "which both are at least as good as before.": lambda a, b, p: _early(a, b, p, kept="loss"),
+        "You keep the last epoch with the greatest accuracy, whatever its loss. Kept is an epoch "
+        "in which both are at least as good as before.": lambda a, b, p: _early(
+            a, b, p, kept="accuracy"
+        ),
         "You keep the last epoch of all. The waiting is spent on epochs that were not better: go "
         "back to the one that was.": lambda a, b, p: _early(a, b, p, kept="last"),
         "An epoch that is exactly as good counts as better in this rule: compare with <= and "
@@ -376,6 +458,44 @@ def _total(labels: Tensor, per_class: int, seed: int) -> Tensor:
     return _split(labels, per_class, seed, total=per_class * int(labels.max() + 1))
 
 
+def _class_by_class(labels: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
+    return torch.cat([choose(labels == c) for c in range(int(labels.max()) + 1)])
+
+
+def _masked(labels: Tensor, papers: Tensor) -> Tensor:
+    return torch.zeros(len(labels), dtype=torch.bool).index_fill_(0, papers, True)
+
+
+def _wrong_places(labels: Tensor, per_class: int, seed: int) -> Tensor:
+    order = torch.tensor(_order(len(labels), seed))
+    return _masked(labels, _class_by_class(labels, lambda of: order[of][:per_class]))
+
+
+def _numbers(labels: Tensor, per_class: int, seed: int) -> Tensor:
+    order = torch.tensor(_order(len(labels), seed))
+    return _class_by_class(labels, lambda of: order[of[order]][:per_class])
+
+
+def _anew(labels: Tensor, per_class: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+
+    def choose(of: Tensor) -> Tensor:
+        order = torch.randperm(len(labels), generator=generator)
+        return order[of[order]][:per_class]
+
+    return _masked(labels, _class_by_class(labels, choose))
+
+
+def _within(labels: Tensor, per_class: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+
+    def choose(of: Tensor) -> Tensor:
+        papers = of.nonzero()[:, 0]
+        return papers[torch.randperm(len(papers), generator=generator)][:per_class]
+
+    return _masked(labels, _class_by_class(labels, choose))
+
+
 def _labels() -> list[tuple[Tensor, int, int]]:
     small = torch.tensor([0, 1, 0, 1, 0, 1])
     some = torch.tensor([2, 0, 1, -1, 2, 0, 1, 0, 0, -1, 2, 1, 0, 0])
@@ -398,6 +518,14 @@ seeded_split = Exercise(
         "out.": lambda labels, k, seed: _split(labels, k, seed, unknown=True),
         "You return the numbers of the papers. Wanted is a mask, one boolean for each "
         "paper.": lambda labels, k, seed: _split(labels, k, seed).nonzero()[:, 0],
+        "You return the numbers of the papers, class by class. Wanted is a mask (N,), one boolean "
+        "for each paper: start with False and set theirs.": _numbers,
+        "The papers are of other classes than you think: `order[labels == c]` asks for the labels "
+        "in the order of the file. Ask labels[order].": _wrong_places,
+        "You draw a new permutation for each class. One is drawn, before the loop, and every "
+        "class goes through it.": _anew,
+        "You permute the papers of each class by themselves. One permutation of all papers is "
+        "drawn, and every class goes through it.": _within,
         "The mask is upside down: True should mark the papers that are trained "
         "on.": lambda labels, k, seed: ~_split(labels, k, seed),
         "The papers are another random choice than asked for. Draw once, "
