@@ -138,6 +138,8 @@ ndcg = Exercise(
         "All equal scores count as better. It is half of them.": lambda scores, truth, k: _gain(
             _rank(scores, truth, 1), k
         ).mean(),
+        "You round half of the equals down. With an odd number of them the rank ends in a "
+        "half.": lambda scores, truth, k: _gain(_rank(scores, truth).floor(), k).mean(),
         "The item itself is among your equals, which adds a half to each rank.": (
             lambda scores, truth, k: _gain(_rank(scores, truth) + 0.5, k).mean()
         ),
@@ -208,6 +210,19 @@ def _parts_sorted(users, times):
     return _parts(users, times)[order]
 
 
+def _parts_by_key(factor):
+    """One sort by users * factor + times, with a factor below the largest time."""
+
+    def parts(users, times):
+        order = (users * factor + times).argsort()
+        last = users.bincount().cumsum(0) - 1  # where each user would end
+        result = torch.zeros_like(users)
+        result[order[last]], result[order[last - 1]] = 2, 1
+        return result
+
+    return parts
+
+
 def _parts_globally(users, times):
     """The latest ratings of all, as many as there are users."""
     count = len(users.unique())
@@ -225,6 +240,9 @@ def _split_cases():
         who = torch.cat([torch.arange(users).repeat(3), torch.arange(rows - 3 * users) % users])
         who = who[torch.randperm(rows, generator=generator)]
         yield who, torch.randperm(10 * rows, generator=generator)[:rows]
+    # real times: seconds since 1970, users side by side for months
+    millions = torch.tensor([874, 879, 893, 884, 888, 901, 869, 906, 897])
+    yield torch.tensor([1, 0, 1, 0, 2, 0, 2, 1, 2]), millions * 10**6
 
 
 leave_last_out = Exercise(
@@ -249,8 +267,12 @@ leave_last_out = Exercise(
         "The rating before the last one is in the test part too. It validates.": (
             lambda users, times: 2 * (_parts(users, times) > 0).long()
         ),
-        "Only one user is split. The last rating of all is one user's; every user has his "
-        "own.": lambda users, times: _parts(torch.zeros_like(users), times),
+        "Only one user is split. The last rating of all is one user's; every user has "
+        "one.": lambda users, times: _parts(torch.zeros_like(users), times),
+        "Your key lets the times of one user run into the next user. Times may be near 10**9, so "
+        "users must lie further apart than that.": _parts_by_key(1000),
+        "Your key lets times of different users mix at once: users lie closer together in it than "
+        "times do.": _parts_by_key(100),
         "Your parts are numbered backwards: 0 trains, 2 tests.": lambda users, times: (
             2 - _parts(users, times)
         ),
@@ -279,6 +301,23 @@ def _pairs(histories: list[Tensor], count: int) -> Tensor:
         before, after = items[:-1], items[1:]
         pairs.index_put_((before, after), torch.ones(len(before)), accumulate=True)
     return pairs
+
+
+def _markov_once_a_history(histories, count, alpha):
+    pairs = torch.zeros(count, count)
+    for items in histories:
+        pairs[items[:-1], items[1:]] += 1  # a pair that comes twice adds one only
+    return _smooth(pairs, _share(histories, count), alpha)
+
+
+def _markov_laplace(histories, count, alpha):
+    pairs, share = _pairs(histories, count), _share(histories, count)
+    return (pairs + alpha * share) / (pairs.sum(1, keepdim=True) + alpha * count)
+
+
+def _markov_plus_one(histories, count, alpha):
+    seen = torch.cat(histories).bincount(minlength=count) + 1.0
+    return _smooth(_pairs(histories, count), seen / seen.sum(), alpha)
 
 
 def _share(histories: list[Tensor], count: int) -> Tensor:
@@ -367,8 +406,14 @@ markov = Exercise(
         "You count every later item. Only the one right after it makes a pair.": _markov_any_later,
         "Your table is turned: the row is the item before, the column the item "
         "after.": _markov_swapped,
-        "A pair counts once, however often it comes. `+=` with an index list that holds a pair "
-        "twice adds one only.": _markov_once,
+        "A pair counts once, however often it comes. The table holds numbers, not yes and "
+        "no.": _markov_once,
+        "Inside a history a pair counts once, however often it comes. `+=` with an index list that "
+        "holds a pair twice adds one only.": _markov_once_a_history,
+        "Your denominator has alpha times the number of items. Here alpha is spread over all items "
+        "by p, which sums to 1: a row gets alpha in all.": _markov_laplace,
+        "You add one to each count of popularity, as the chapter does. Here p is the plain "
+        "share.": _markov_plus_one,
         "Your columns are divided by their sums. It is a row that must sum to 1: what comes after "
         "item i.": _markov_columns,
         "There is no smoothing: pairs that were never seen have probability 0, and some rows are "
@@ -404,9 +449,10 @@ def _error_with(
     order=lambda p: p.argsort(),
     distance=lambda p, hit: (p.mean() - hit.mean()).abs(),
     share=lambda rows, p, bins: len(rows) / len(p),
+    cut=lambda rows, bins: rows.chunk(bins),
 ):
     def error(p: Tensor, hit: Tensor, bins: int) -> Tensor:
-        pieces = order(p).chunk(bins)
+        pieces = cut(order(p), bins)
         terms = [distance(p[rows], hit[rows]) * share(rows, p, bins) for rows in pieces]
         return torch.stack(terms).sum()
 
@@ -438,6 +484,12 @@ calibration_error = Exercise(
     {
         "The predictions are not sorted before they are cut, so each piece holds all kinds of "
         "probabilities.": _error_with(order=lambda p: torch.arange(len(p))),
+        "You sort from the largest down, so the short piece is at the other end. Sort from the "
+        "smallest up.": _error_with(order=lambda p: p.argsort(descending=True)),
+        "Your pieces are cut otherwise, as `tensor_split` does. `chunk` makes all pieces equal but "
+        "the last, and sometimes fewer of them.": _error_with(
+            cut=lambda rows, bins: rows.tensor_split(bins)
+        ),
         "All pieces weigh alike. The last one may hold fewer predictions; weigh each by its "
         "number.": lambda p, hit, bins: (
             _error_with(share=lambda rows, p, bins: 1.0)(p, hit, bins)
@@ -469,7 +521,7 @@ calibration_error = Exercise(
         ),
     },
     hints=(
-        "Sort, cut, compare, weigh. What must be sorted along with p?",
+        "Sort from the smallest up, cut, compare, weigh. What must be sorted along with p?",
         "p.argsort().chunk(bins)  # a tuple of row numbers, together (n,)",
         "for rows in <row numbers in the order of p, cut>:\n"
         "    distance = |<mean p of rows> - <mean hit of rows>|\n"
