@@ -45,6 +45,8 @@ padding = Exercise(
         "by some functions; use booleans.": lambda lengths, T: _attendable(lengths, T).float(),
         "The dimensions of length one stand at the end. Frames are keys, and keys are the last "
         "dimension of the scores.": lambda lengths, T: _real(lengths, T)[..., None, None],
+        "Your mask stands at the queries: it hides who asks. What must be hidden is what is looked "
+        "at.": lambda lengths, T: _real(lengths, T)[:, None, :, None],
     },
     hints=(
         "Compare the number of each frame with the length of its recording.",
@@ -85,9 +87,18 @@ def _squares_with_padding(frames: Tensor, lengths: Tensor) -> Tensor:
     return _both(mean, (off.square().sum(1) / lengths[:, None]).sqrt())
 
 
+def _squares_less_square(frames: Tensor, lengths: Tensor) -> Tensor:
+    mean = _mean(frames, lengths)
+    square = _zeroed(frames, lengths).square().sum(1) / lengths[:, None]
+    return _both(mean, (square - mean.square()).sqrt())
+
+
 def _pool_cases():
     for seed, (lengths, T, F) in enumerate((([2, 4], 5, 1), ([3, 7, 2], 7, 3), ([1, 5], 6, 4))):
         yield normal(len(lengths), T, F, seed=seed) + 2, torch.tensor(lengths)
+    # Far from 0: (2, 3, 1), where the difference of squares loses the spread in float32.
+    far = torch.tensor([[4096.0, 4098.0, 5.0], [-303.0, 9.0, 9.0]])
+    yield far[..., None], torch.tensor([2, 1])
 
 
 pooled = Exercise(
@@ -119,6 +130,9 @@ pooled = Exercise(
         "The spread comes first. Means first, then standard deviations.": lambda frames, lengths: (
             _pooled(frames, lengths).roll(frames.shape[-1], 1)
         ),
+        "Mean of squares less square of mean is right on paper. Far from 0 it subtracts two large "
+        "numbers that are nearly equal, and the spread is lost in rounding, or is the root of a "
+        "negative number. Subtract the mean first.": _squares_less_square,
         "Only the means are here. The standard deviations are to follow them.": _mean,
         "You average over the coefficients, not over the frames. Which dimension is "
         "time?": lambda frames, lengths: _both(frames.mean(2), frames.std(2, correction=0)),
@@ -166,6 +180,19 @@ def _noise_cases():
         yield frames * size, lengths, 3 * normal(len(lengths), T, F, seed=seed + 9), ratio
 
 
+def _noise_on_padding(frames: Tensor, lengths: Tensor, noise: Tensor, decibels: float) -> Tensor:
+    mask = _real(lengths, frames.shape[1])[..., None]
+    ratio = (frames * mask).square().sum((1, 2)) / (noise * mask).square().sum((1, 2))
+    factor = ratio.sqrt() * 10 ** (-decibels / 20)
+    return frames + factor[:, None, None] * noise
+
+
+def _factor_of_frames(frames: Tensor, lengths: Tensor, noise: Tensor, decibels: float) -> Tensor:
+    ratio = frames.square().mean(2) / noise.square().mean(2)
+    factor = ratio.sqrt() * 10 ** (-decibels / 20)
+    return frames + factor[..., None] * noise * _real(lengths, frames.shape[1])[..., None]
+
+
 def _all_frames(lengths: Tensor, T: int) -> Tensor:
     return torch.ones(len(lengths), T, dtype=torch.bool)
 
@@ -197,6 +224,24 @@ add_noise = Exercise(
         "You divide signal and noise the wrong way round.": _noisy_with(
             lambda signal, noise, db: (noise / signal) ** 0.5 * 10 ** (-db / 20)
         ),
+        "Inside the root stand powers, and for powers decibels are divided by 10. (20 is for the "
+        "factor itself, after the root.)": _noisy_with(
+            lambda signal, noise, db: (signal / noise * 10 ** (-db / 20)) ** 0.5
+        ),
+        "The factor is right, but the noise is added to the padding as well. It is to stay as it "
+        "is.": _noise_on_padding,
+        "Nothing is added to the padding, but it counts in the power: you average over all T "
+        "frames.": _noisy_with(power=lambda values, mask: values.square().mean((1, 2))),
+        "You measure the power of the whole batch. Each recording has a power of its own, and so "
+        "a factor of its own.": _noisy_with(
+            power=lambda values, mask: (
+                (values.square() * mask).sum()
+                / (mask.sum() * values.shape[-1])
+                * torch.ones(len(values))
+            )
+        ),
+        "Each frame has a factor of its own. Then quiet frames get quiet noise; one factor serves "
+        "a whole recording.": _factor_of_frames,
         "The decibels are used as a plain factor. They are ten times a logarithm of base "
         "ten.": _noisy_with(lambda signal, noise, db: (signal / noise / max(db, 1.0)) ** 0.5),
     },
@@ -231,7 +276,8 @@ def _attention_pool_with(
 
 
 def _attention_cases():
-    for seed, (lengths, T, F) in enumerate((([1, 2], 3, 2), ([3, 5, 2], 6, 4), ([7, 4], 8, 3))):
+    sizes = (([1, 2], 3, 2), ([3, 2], 3, 2), ([3, 5, 2], 6, 4), ([7, 4], 8, 3))
+    for seed, (lengths, T, F) in enumerate(sizes):
         lengths = torch.tensor(lengths)
         yield normal(len(lengths), T, F, seed=seed), 2 * normal(F, seed=seed + 5), lengths
 
@@ -254,7 +300,7 @@ attention_pool = Exercise(
         ),
         "Your softmax runs over the batch, so recordings compete. The rivals are the frames of "
         "one.": _attention_pool_with(
-            share=lambda scores, real: scores.masked_fill(~real, -torch.inf).softmax(0).nan_to_num()
+            share=lambda scores, real: scores.masked_fill(~real, -torch.inf).softmax(0)
         ),
         "The mask is upside down: only padding is attended.": _attention_pool_with(
             mask=lambda lengths, T: ~_real(lengths, T)
@@ -350,6 +396,10 @@ erase = Exercise(
         "One frame too many is erased.": _erase_with(
             lambda weights, count: weights.topk(count + 1).indices
         ),
+        "One frame too few is erased. If you compare weights with the smallest one to be erased, "
+        "that one belongs to them.": _erase_with(
+            lambda weights, count: weights.topk(count).indices[: count - 1]
+        ),
         "Only one frame is erased: the count has no effect.": _erase_with(
             lambda weights, count: weights.topk(1).indices
         ),
@@ -357,7 +407,7 @@ erase = Exercise(
     hints=(
         "Find the places of the largest weights, then write into a copy.",
         "weights.topk(count).indices is (count,); indexing frames (T, F) with it gives (count, F).",
-        "result = frames.clone()\nresult[<places>] = replacement\nreturn result",
+        "copy the frames\nwrite the replacement at the places\nreturn the copy",
     ),
     minutes=6,
 )
