@@ -170,6 +170,24 @@ def _direction_with(
     return direction
 
 
+def _up_with_zero(forecast, returns, train):
+    up, usual = returns >= 0, (train >= 0).float().mean() > 0.5
+    return ((forecast > 0) == up).float().mean(), (up == usual).float().mean()
+
+
+def _both_with_zero(forecast, returns, train):
+    base = _up_with_zero(forecast, returns, train)[1]
+    return ((forecast >= 0) == (returns >= 0)).float().mean(), base
+
+
+def _word_of_mean(returns, train):
+    return ((returns > 0) == (train.mean() > 0)).float().mean()
+
+
+def _word_at_half(returns, train):
+    return ((returns > 0) == ((train > 0).float().mean() >= 0.5)).float().mean()
+
+
 def _larger(returns, train):
     share = (returns > 0).float().mean()
     return torch.maximum(share, 1 - share)
@@ -186,6 +204,12 @@ def _direction_cases():
         yield 0.6 * returns + normal(31, seed=seed + 20), returns, train
     returns = torch.tensor([1.0, 2.0, -1.0, 0.5])
     yield torch.tensor([-1.0, 1.0, 1.0, 1.0]), returns, torch.tensor([1.0, -1.0, 2.0])
+    # Zeros everywhere; then exactly half rises; then few rises with a mean above 0.
+    forecast = torch.tensor([0.0, 0.0, 1.0, -1.0, 1.0, -1.0, 0.0])
+    returns = torch.tensor([0.0, 1.0, 0.0, -1.0, 2.0, 0.0, -1.0])
+    yield forecast, returns, torch.tensor([0.0, 1.0, 2.0, -1.0, 1.0])
+    for train in ([3.0, -2.0, 1.0, -3.0], [5.0, -1.0, -1.0, 4.0, -1.0]):
+        yield normal(9, seed=30), normal(9, seed=31) + 0.4, torch.tensor(train)
 
 
 hit_and_base = Exercise(
@@ -220,6 +244,19 @@ hit_and_base = Exercise(
         "You count among the forecasts that say 'up' alone. Count all days.": _direction_with(
             hit=lambda f, r: (r > 0)[f > 0]
         ),
+        "You choose the word by the sign of the *mean* training return. A few large rises lift the "
+        "mean although most days fell; count the days.": _direction_with(base=_word_of_mean),
+        "At exactly half you say 'up'. 'Up' wants more than half of the training "
+        "days.": _direction_with(base=_word_at_half),
+        "A forecast of exactly 0 counts as 'up' in your hit rate. 'Up' is above "
+        "0.": _direction_with(hit=lambda f, r: (f >= 0) == (r > 0)),
+        "A day with a return of exactly 0 counts as 'up' for you. 'Up' is above 0.": _up_with_zero,
+        "Zeros count as 'up' for you, in forecasts and in returns. 'Up' is above "
+        "0.": _both_with_zero,
+        "You ask whether the product of forecast and return is above 0. A zero in either makes it "
+        "0, though both may say 'not up'.": _direction_with(hit=lambda f, r: f * r > 0),
+        "You compare the signs. `sign` knows three answers, -1, 0 and 1; here a day is 'up' or "
+        "not.": _direction_with(hit=lambda f, r: f.sign() == r.sign()),
         "The two numbers are swapped: first the hit rate, then the base rate.": _flipped,
         "You subtract the base rate from the hit rate and so hide both. Give them as they "
         "are.": lambda f, r, train: _direction(f, r, train)[0] - _direction(f, r, train)[1],
@@ -265,6 +302,22 @@ def _har_centred(v):
     return rows, targets
 
 
+def _har_seen(v):
+    w = v.unfold(0, 22, 1)[1:]  # ends on the day of the target
+    return torch.stack([w[:, -n:].mean(1) for n in (1, 5, 22)], dim=1), v[22:]
+
+
+def _har_week(days):
+    """The same rows with another stretch of days for the week."""
+
+    def har(v: Tensor) -> tuple[Tensor, Tensor]:
+        rows, targets = _har(v)
+        rows[:, 1] = v.unfold(0, 22, 1)[:-1, days].mean(1)
+        return rows, targets
+
+    return har
+
+
 har_rows = Exercise(
     "stock-index/har-rows",
     _har,
@@ -276,6 +329,14 @@ har_rows = Exercise(
     {
         "Your target is the last day itself, which is the first column of the row: the model can "
         "copy it.": _har_with(late=-1),
+        "Your rows end on the day of the target, a look ahead: the model is shown what it must "
+        "forecast. They end on the day before.": _har_seen,
+        "Your week leaves out the last day. All three averages end on it.": _har_week(
+            slice(-6, -1)
+        ),
+        "Your week is the first five days of the month. It is the last five.": _har_week(
+            slice(0, 5)
+        ),
         "Your target lies one day too late. It is the day right after the last one of the "
         "row.": _har_with(late=1),
         "You average the oldest days of each stretch. Last day, week and month all end on the "
@@ -339,6 +400,24 @@ def _growth_paid_early(signal, returns, cost):
     return ((1 + position * ((returns / 100).exp() - 1)) * (1 - cost * changes)).prod()
 
 
+def _growth_signal_day(signal, returns, cost):
+    signal = signal.to(returns.dtype)
+    position = F.pad(signal[:-1], (1, 0))
+    fee = (signal - position).abs()  # on the day of the signal
+    return ((1 + position * ((returns / 100).exp() - 1)) * (1 - cost * fee)).prod()
+
+
+def _growth_fees(together):
+    """together(growth of each day before costs, trades, cost)."""
+
+    def growth(signal: Tensor, returns: Tensor, cost: float) -> Tensor:
+        position = F.pad(signal[:-1].to(returns.dtype), (1, 0))
+        trades = (position - F.pad(position[:-1], (1, 0))).abs()
+        return together(1 + position * ((returns / 100).exp() - 1), trades, cost)
+
+    return growth
+
+
 def _growth_cases():
     signal = torch.tensor([True, True, False, False, True])
     yield signal, 100 * torch.tensor([1.05, 1.1, 0.9, 1.2, 1.3]).log(), 0.01
@@ -370,6 +449,14 @@ growth_after_costs = Exercise(
         ),
         "You pay when the signal changes, a day too early, and nothing for a signal of the first "
         "day. A cost is due when the *position* changes.": _growth_paid_early,
+        "You pay on the day of the signal, so a signal of the last day is paid for and never "
+        "used. Pay on the first day of the new position.": _growth_signal_day,
+        "You subtract the cost from the growth of the day. It multiplies: (growth of the day) "
+        "times (1 - cost).": _growth_fees(lambda days, n, cost: (days - cost * n).prod()),
+        "You sum the costs and multiply once. Each change multiplies by 1 - cost, on its own "
+        "day.": _growth_fees(lambda days, n, cost: days.prod() * (1 - cost * n.sum())),
+        "You subtract all costs at the end, as parts of the first 1. Each is a share of the money "
+        "of its day.": _growth_fees(lambda days, n, cost: days.prod() - cost * n.sum()),
         "Without a signal you bet on a fall. Wanted is cash: the return of such a day is "
         "0.": _growth_with(shift=lambda s: F.pad(2 * s[:-1] - 1, (1, 0))),
         "You take the log return in per cent for a growth: 1 + r / 100 is not the growth of a day, "
