@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from attnlib.checker import Exercise
+from attnlib.data import diebold_mariano
 from exercises.checks import normal
 
 # ---------------------------------------------------------------- the target
@@ -16,6 +17,11 @@ def _next_days(returns: Tensor, h: int) -> Tensor:
 def _next_days_from(first: int):
     """The same over windows that begin `first` days after each day."""
     return lambda returns, h: returns[first:].unfold(0, h, 1).square().mean(-1).sqrt()
+
+
+def _next_days_std(returns, h):
+    days = returns[1:].unfold(0, h, 1)
+    return ((days - days.mean(-1, keepdim=True)).square().sum(-1) / (h - 1)).sqrt()
 
 
 next_days = Exercise(
@@ -42,6 +48,8 @@ next_days = Exercise(
         "day has no volatility at all.": lambda returns, h: (
             returns[1:].unfold(0, h, 1).std(-1, correction=0)
         ),
+        "This is `std`: it takes the mean of the days away and divides by h - 1, so a single day "
+        "gives NaN. Neither is wanted.": _next_days_std,
         "You average the absolute returns. The mean is wanted of the squares, and its root after "
         "it.": lambda returns, h: returns[1:].unfold(0, h, 1).abs().mean(-1),
         "You average the returns before the square, so a rise and a fall cancel.": (
@@ -112,6 +120,10 @@ smoothing = Exercise(
         "day.": _smoothed_with(start=lambda squares: squares.mean()),
         "You begin at zero, as if there had been a calm day. The first levels are then too "
         "low.": _smoothed_with(start=lambda squares: squares[0] * 0),
+        "Your level is 0 before the first day, so day 0 keeps only a share of its square. The "
+        "level of day 0 is its whole square.": lambda returns, keep: _smoothed(
+            torch.cat([returns[:1] * 0, returns]), keep
+        )[1:],
         "Your levels come a day late: the level of day t must already hold the move of day "
         "t.": _smoothed_late,
         "You blend each square with the one before, not with the level. The memory is then a "
@@ -186,6 +198,10 @@ qlike = Exercise(
         ),
         "You average before you compare. Errors of single days cancel in the two "
         "means.": lambda variance, forecast: _qlike(variance.mean()[None], forecast.mean()[None]),
+        "You average the ratios before the loss. A day that was too high and a day that was too "
+        "low then cancel: the loss of each day comes first.": _qlike_of_ratio(
+            lambda v, f: (v / f).mean()[None]
+        ),
         "This is the mean squared error. One wild day decides it.": lambda variance, forecast: (
             (variance - forecast).square().mean()
         ),
@@ -230,6 +246,12 @@ def _statistic_with(
     return statistic
 
 
+def _statistic_rolled(first, second, h):
+    c = first - second - (first - second).mean()
+    gamma = [(c * c.roll(k)).mean() for k in range(h)]
+    return (first - second).mean() / ((gamma[0] + 2 * sum(gamma[1:])) / len(c)).sqrt()
+
+
 def _loss_cases():
     yield torch.tensor([3.0, 1.0, 4.0, 4.0]), torch.tensor([1.0, 1.0, 2.0, 2.0]), 1
     for seed, (T, h) in enumerate(((9, 2), (14, 3), (20, 4), (11, 1))):
@@ -260,6 +282,14 @@ dm_statistic = Exercise(
         "You divide by T - 1. This formula divides by T.": _statistic_with(
             divide=lambda T, k: T - 1
         ),
+        "This is the plain t of independent days: `std` divides by T - 1, and the covariances of "
+        "h - 1 lags are missing.": _statistic_with(lags=lambda h: 0, divide=lambda T, k: T - 1),
+        "This is the library's statistic: it holds a factor for small samples, which this exercise "
+        "leaves out.": lambda first, second, h: first.new_tensor(
+            diebold_mariano(first, second, horizon=h).statistic
+        ),
+        "`roll` wraps round: the first days meet the last. Pair only days that are k apart, T - k "
+        "of them.": _statistic_rolled,
         "You divide by the spread of a single day. The spread of a *mean* of T days is smaller: "
         "its variance is a T-th.": _statistic_with(
             end=lambda mean, variance, T: mean / variance.sqrt()
@@ -343,6 +373,8 @@ holm = Exercise(
         ),
         "This is the correction of Benjamini and Hochberg. It bounds the share of false alarms, "
         "not the chance of a single one.": _hochberg,
+        "You carry the smallest value along, from the end. Holm carries the *largest* so far, from "
+        "the front.": _holm_with(rise=lambda raised: raised.flip(0).cummin(0).values.flip(0)),
         "You return which tests pass. The corrected p-values are wanted.": lambda p: (
             _holm(p) < 0.05
         ),
