@@ -47,6 +47,14 @@ as_yesterday = Exercise(
         "You return the mean of the season at every step. Each step has its own value.": (
             lambda series, m, H: series[-m:].mean().expand(H)
         ),
+        "You take the first H values of the last season and stop there. If the horizon is longer "
+        "than m, the season starts again.": lambda series, m, H: series[-m:][:H],
+        "You repeat the whole series, beginning with its oldest value. Repeat the last season.": (
+            lambda series, m, H: series.repeat(H // len(series) + 1)[:H]
+        ),
+        "Each value comes several times in a row. The season comes whole, then whole again.": (
+            lambda series, m, H: series[-m:].repeat_interleave((H + m - 1) // m)[:H]
+        ),
         "You return the whole last season. The forecast has H steps, fewer or more.": (
             lambda series, m, H: series[-m:]
         ),
@@ -54,8 +62,8 @@ as_yesterday = Exercise(
     hints=(
         "Which step of the series does the first forecast copy? And the one after the last of the "
         "season?",
-        "series[-m:] is the last season, (m,); torch.arange(H) % m counts 0 .. m - 1 again and "
-        "again",
+        "series[-m:] is the last season, (m,). Which of its places, 0 to m - 1, does forecast "
+        "number i copy when i is m, or m + 1? A remainder says it",
         "season = <the last m values>\nreturn season[<H places that start again after m>]",
     ),
     minutes=6,
@@ -110,9 +118,24 @@ scaled_error = Exercise(
         "In the error plus and minus cancel: take absolute values before the mean.": _mase_with(
             size=lambda error: error.mean().abs()
         ),
-        "You square the errors. Absolute values are wanted, above and below.": _mase_with(
-            size=lambda error: error.square().mean()
+        "The scale compares targets m steps apart, so it comes from the test part. It belongs to "
+        "the training part.": _mase_with(
+            scale=lambda target, train, m: (target[m:] - target[:-m]).abs().mean()
         ),
+        "You square the errors of the forecast. Absolute values are wanted, above and below.": (
+            _mase_with(size=lambda error: error.square().mean())
+        ),
+        "You square the errors, above and below. Absolute values are wanted.": _mase_with(
+            size=lambda error: error.square().mean(),
+            scale=lambda target, train, m: (train[m:] - train[:-m]).square().mean(),
+        ),
+        "You take roots of mean squares, above and below. Means of absolute values are "
+        "wanted.": _mase_with(
+            size=lambda error: error.square().mean().sqrt(),
+            scale=lambda target, train, m: (train[m:] - train[:-m]).square().mean().sqrt(),
+        ),
+        "Your forecast's error is the root of a mean square. The mean of absolute values is "
+        "wanted.": _mase_with(size=lambda error: error.square().mean().sqrt()),
         "You divide by the spread of the training part, not by the errors of the naive "
         "forecast.": _mase_with(scale=lambda target, train, m: train.std(correction=0)),
         "This is the mean absolute error in the unit of the series. The scale is "
@@ -228,17 +251,22 @@ trend_and_remainder = Exercise(
 def _origins_with(
     first=lambda end, train: end - train,
     test_start=lambda end: end,
-    step=lambda step, test: step,
+    stride=lambda step, test: step,
     last=lambda length, test: length - test,
 ):
-    """Rows (n, 4) with another start of training or of the test, step, or last origin."""
+    """Rows (n, 4) with another start of training or of the test, stride, or last origin."""
 
-    def origins(length: int, train: int, test: int, move: int) -> Tensor:
-        ends = range(train, last(length, test) + 1, step(move, test))
+    def origins(length: int, train: int, test: int, step: int) -> Tensor:
+        ends = range(train, last(length, test) + 1, stride(step, test))
         rows = [(first(end, train), end, test_start(end), test_start(end) + test) for end in ends]
         return torch.tensor(rows, dtype=torch.int64).reshape(-1, 4)
 
     return origins
+
+
+def _origins_clipped(length: int, train: int, test: int, step: int) -> Tensor:
+    ends = range(train, length, step)
+    return torch.tensor([(end - train, end, end, min(end + test, length)) for end in ends])
 
 
 _origins = _origins_with()
@@ -247,7 +275,7 @@ _origins = _origins_with()
 rolling_pairs = Exercise(
     "real-series/rolling-pairs",
     _origins,
-    [(10, 4, 2, 3), (10, 4, 2, 2), (24, 7, 5, 3), (13, 5, 3, 4)],
+    [(10, 4, 2, 3), (10, 4, 2, 2), (24, 7, 5, 3), (13, 5, 3, 4), (15, 5, 3, 4)],
     {
         "Your training part always begins at 0, so it grows. Here it moves along and keeps its "
         "length.": _origins_with(first=lambda end, train: 0),
@@ -259,18 +287,20 @@ rolling_pairs = Exercise(
             test_start=lambda end: end - 1
         ),
         "Your test lies inside the training part, at its end. It must come after "
-        "it.": lambda length, train, test, move: (
-            _origins(length, train, test, move) - torch.tensor([0, 0, test, test])
+        "it.": lambda length, train, test, step: (
+            _origins(length, train, test, step) - torch.tensor([0, 0, test, test])
         ),
         "The origin moves by the length of the test. It moves by `step`.": _origins_with(
-            step=lambda step, test: test
+            stride=lambda step, test: test
         ),
         "The origin moves by one step at a time. It moves by `step`.": _origins_with(
-            step=lambda step, test: 1
+            stride=lambda step, test: 1
         ),
         "Your last test ends beyond the series. Every test must be whole.": _origins_with(
             last=lambda length, test: length - 1
         ),
+        "Your last test is cut off by the end of the series and shorter than the others. Leave out "
+        "a pair whose test is not whole.": _origins_clipped,
         "The last pair is missing where the test ends exactly with the series.": _origins_with(
             last=lambda length, test: length - test - 1
         ),
@@ -328,6 +358,7 @@ def _loss_cases():
         noise = normal(T + 2, seed=seed)
         smooth = noise[2:] + noise[1:-1] + noise[:-2]  # neighbours are alike
         yield (smooth + 0.5).abs() + 0.3, normal(T, seed=seed + 7).abs(), h
+    yield torch.tensor([3.0, 1.0, 3.0, 1.0, 3.0, 1.0]), torch.ones(6), 2  # V below 0
 
 
 is_it_luck = Exercise(
@@ -337,6 +368,15 @@ is_it_luck = Exercise(
     {
         "The neighbours are missing: you use the variance alone, as if overlapping forecasts were "
         "independent.": _statistic_with(lags=lambda h: 1),
+        "torch's var divides by T - 1; gamma_0 divides by T. And where h is above 1, neighbours "
+        "count too.": lambda first, second, h: (
+            (first - second).mean() / ((first - second).var() / len(first)).sqrt()
+        ),
+        "You divide the autocovariances by T - 1. Here all are divided by T.": _statistic_with(
+            divide=lambda T, k: T - 1
+        ),
+        "You take the absolute value of V under the root. Where V is below 0 there is no "
+        "statistic: NaN.": _statistic_with(root=lambda v: v.abs().sqrt()),
         "You count each autocovariance once. It occurs twice: step t with t + k, and t + k with "
         "t.": _statistic_with(weight=1.0),
         "You go one lag too far: the last one is h - 1.": _statistic_with(lags=lambda h: h + 1),
