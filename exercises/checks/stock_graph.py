@@ -91,6 +91,12 @@ def _above_all(correlations: Tensor, k: int) -> Tensor:
     return torch.stack([place % N, place // N])
 
 
+def _first_dropped(correlations: Tensor, k: int) -> Tensor:
+    source = correlations.topk(k + 1, dim=1).indices[:, 1:]
+    target = torch.arange(len(source)).repeat_interleave(k)
+    return torch.stack([source.flatten(), target])
+
+
 def _target_wrong(correlations: Tensor, k: int) -> Tensor:
     source = _strongest(correlations, k)[0]
     return torch.stack([source, torch.arange(len(correlations)).repeat(k)])
@@ -100,6 +106,11 @@ def _correlation_cases():
     yield torch.tensor([[1.0, 0.5, -0.8], [0.5, 1.0, 0.1], [-0.8, 0.1, 1.0]]), 1
     for seed, (N, k) in enumerate(((5, 2), (7, 3), (11, 4))):
         yield torch.corrcoef(normal(N, 15, seed=seed)), k
+    # Stocks 1 and 4 are two shares of one company: they correlate at exactly 1.
+    correlations = torch.corrcoef(normal(6, 15, seed=3))
+    correlations[4], correlations[:, 4] = correlations[1], correlations[:, 1]
+    correlations[[1, 1, 4, 4], [1, 4, 1, 4]] = 1.0
+    yield correlations, 1
 
 
 strongest = Exercise(
@@ -118,6 +129,8 @@ strongest = Exercise(
         "These are the weakest, not the strongest.": _strongest_of(
             lambda c: c.fill_diagonal_(torch.inf), largest=False
         ),
+        "You drop the first of each row and trust that it is the stock itself. Two shares of one "
+        "company correlate at 1 as well, and then the wrong one may go.": _first_dropped,
         "You keep the strongest pairs of the whole table. Then some stocks have many neighbours "
         "and others none; each should have k.": _above_all,
         "The targets come in the wrong order: 0, 1, 2, 0, 1, 2. Source 0 to k - 1 all belong to "
@@ -218,6 +231,11 @@ def _information(forecast: Tensor, truth: Tensor) -> Tensor:
     return _columns_correlate(_ranks(forecast), _ranks(truth))
 
 
+def _either_precision(answer, forecast: Tensor, truth: Tensor):
+    found = answer(forecast, truth)
+    return found.float() if isinstance(found, Tensor) else found
+
+
 information = Exercise(
     "stock-graph/information",
     _information,
@@ -233,6 +251,20 @@ information = Exercise(
         "One argsort gives *which stock* stands at each place. The rank is the place of each "
         "stock: one step more.": lambda forecast, truth: _columns_correlate(
             forecast.argsort(-1).float(), truth.argsort(-1).float()
+        ),
+        "One argsort, and no mean taken off. The first names the stock at each place; the rank is "
+        "the place of each stock, and a correlation is of what differs from the mean.": (
+            lambda forecast, truth: torch.cosine_similarity(
+                forecast.argsort(-1).float(), truth.argsort(-1).float(), dim=-1
+            )
+        ),
+        "The ranks are right, but their mean was not taken off, so even unrelated orders seem to "
+        "agree.": lambda forecast, truth: torch.cosine_similarity(
+            _ranks(forecast), _ranks(truth), dim=-1
+        ),
+        "You rank each stock against its own other days, down the columns. Which dimension holds "
+        "the stocks of one day?": lambda forecast, truth: _columns_correlate(
+            forecast.argsort(0).argsort(0).float(), truth.argsort(0).argsort(0).float()
         ),
         "You rank over time. On one day the stocks are compared with each other: which dimension "
         "are they?": lambda forecast, truth: _information(forecast.T, truth.T),
@@ -264,6 +296,7 @@ information = Exercise(
         "return <sum of a b over the stocks> / <product of the norms>",
     ),
     minutes=12,
+    call=_either_precision,
     difficulty=2,
 )
 
@@ -295,9 +328,16 @@ def _after_costs_with(held=_held, moved=_moved):
 
 
 def _net_of_day_before(forecast, returns, n, cost):
+    return (_held_late(forecast, n) * returns).sum(1) - cost * _moved(_held(forecast, n))
+
+
+def _next_day(returns: Tensor) -> Tensor:
+    return torch.cat([returns[1:], torch.zeros_like(returns[:1])])
+
+
+def _held_late(forecast: Tensor, n: int) -> Tensor:
     held = _held(forecast, n)
-    before = torch.cat([torch.zeros_like(held[:1]), held[:-1]])
-    return (before * returns).sum(1) - cost * _moved(held)
+    return torch.cat([torch.zeros_like(held[:1]), held[:-1]])
 
 
 def _free_first_day(held: Tensor) -> Tensor:
@@ -344,6 +384,19 @@ after_costs = Exercise(
         "1/n each.": _after_costs_with(held=lambda forecast, n: _held(forecast, n) * n),
         "You earn the return with the positions of the day before. Here row t of both belongs "
         "together.": _net_of_day_before,
+        "You hold and trade each position a day late. Row t of the forecast is held on day t, "
+        "whose return is row t of the returns.": _after_costs_with(held=_held_late),
+        "You earn the returns of the row after. In the chapter the return of day t + 1 was looked "
+        "up; here it already stands in row t.": lambda forecast, returns, n, cost: _after_costs(
+            forecast, _next_day(returns), n, cost
+        ),
+        "You earn the row after, and the last day earns the first row: `roll` goes round. Row t "
+        "of both belongs together.": lambda forecast, returns, n, cost: _after_costs(
+            forecast, returns.roll(-1, 0), n, cost
+        ),
+        "You add the days up. Return what each day alone brings; the sum is for a figure.": (
+            lambda forecast, returns, n, cost: _after_costs(forecast, returns, n, cost).cumsum(0)
+        ),
     },
     hints=(
         "Three steps: positions from the order of the forecasts, what they earn, what changes "
