@@ -83,20 +83,24 @@ class Report:
         lines = [f"{self.title}; mean loss in {self.unit}"]
         for name, score in sorted(self.scores.items(), key=lambda pair: pair[1]):
             rows, seeds = len(self.rows[name]), len(self.forecasts[name])
-            lines.append(f"  {name:20}{score:7.3f}   {rows} rows, {seeds} seed(s)")
-        lines.append(f"{self.model} minus {self.rival}, mean and 95 % interval")
+            lines.append(f"  {name:20}{score:7.3f}  {rows} rows, {seeds} seed(s)")
+        lines.append(f"{self.model} minus {self.rival},\nmean and 95 % interval")
         for name, (mean, low, high) in self.intervals.items():
-            lines.append(f"  over {name:15}{mean:+7.3f}   {low:+.3f} to {high:+.3f}")
+            lines.append(f"  over {name:10}{mean:+8.3f}  {low:+.3f} to {high:+.3f}")
         return "\n".join([*lines, f"conclusion: {self.conclusion}"])
 
 
 def paired_intervals(
     model: Tensor, rival: Tensor, stretches: int = 12
 ) -> dict[str, tuple[float, float, float]]:
-    """Intervals of model minus rival, losses (S, n) and (S or 1, n), over seeds and stretches."""
+    """Intervals of model minus rival, losses (S, n) and (S or 1, n), over seeds and stretches.
+
+    The stretches are neighbouring rows, as equal in number as can be; no more than there are rows.
+    """
     difference = model - rival
     found = {"seeds": interval(difference.mean(1).tolist())} if len(difference) > 1 else {}
-    blocks = [block.mean().item() for block in difference.mean(0).chunk(stretches)]
+    pieces = difference.mean(0).tensor_split(min(stretches, difference.shape[1]))
+    blocks = [piece.mean().item() for piece in pieces]
     return found | {"stretches": interval(blocks)}
 
 
@@ -286,6 +290,17 @@ def _rows_shuffled(count, ends, span, gap):
     return order.split([len(part) for part in parts])
 
 
+def _rows_gap_inside(count, ends, span, gap):
+    a, b = ends
+    borders = ((0, a - gap), (a, b - gap), (b, count))
+    return tuple(torch.arange(start, stop - span + 1) for start, stop in borders)
+
+
+def _rows_gap_first(count, ends, span, gap):
+    train, *others = _rows(count, ends, span, gap)
+    return (train[gap:], *others)
+
+
 rows_of_parts = Exercise(
     "capstone/rows-of-parts",
     _rows,
@@ -310,6 +325,14 @@ rows_of_parts = Exercise(
         "steps then sit in different parts.": _rows_shuffled,
         "One step too few between the parts: the pause is `gap` whole steps, and the next one "
         "begins a part.": _rows_with(start=lambda before, gap: before + gap - 1),
+        "One window too many at the end of each part: it reaches one step over the border. "
+        "`arange` stops before its second argument, so one is added once, not twice.": _rows_with(
+            stop=lambda end, span, gap: end - span + 2
+        ),
+        "The pause is cut from the end of training and of validation. It stands after `a` and "
+        "after `b`, at the cost of the part that follows.": _rows_gap_inside,
+        "The training part begins with a pause, too. Nothing stands before it, so it begins at "
+        "step 0.": _rows_gap_first,
         "You leave out a whole window's span before each part. Wanted are `gap` steps: the windows "
         "lie inside their part already.": (
             lambda count, ends, span, gap: _rows(count, ends, span, span)
@@ -431,7 +454,7 @@ def _over_seeds(d: Tensor, _: int) -> Tensor:
 
 
 def _over_blocks(d: Tensor, stretches: int) -> Tensor:
-    return torch.stack([block.mean() for block in d.mean(0).chunk(stretches)])
+    return torch.stack([block.mean() for block in d.mean(0).tensor_split(stretches)])
 
 
 def _two_unpaired(model, rival, stretches):
@@ -440,14 +463,20 @@ def _two_unpaired(model, rival, stretches):
     return (middle, one[0] - other[1], one[1] - other[0]), _two(model, rival, stretches)[1]
 
 
+def _two_level_rival(model, rival, stretches):
+    level = rival.mean().expand_as(rival)
+    return _two(model, level, stretches)
+
+
 two_intervals = Exercise(
-    "capstone/paired-intervals",
+    "capstone/two-intervals",
     _two,
     [
         (torch.tensor([[1.0, 3.0, 2.0, 4.0], [1.5, 2.5, 2.5, 3.5]]), torch.full((4,), 2.0), 2),
         (normal(3, 24).abs(), normal(24, seed=1).abs(), 4),
         (normal(5, 30, seed=2).exp(), normal(30, seed=3).exp(), 6),
         (normal(4, 36, seed=4).square(), normal(36, seed=5).square(), 12),
+        (normal(3, 25, seed=6).abs(), normal(25, seed=7).abs(), 12),
     ],
     {
         "Your sign is turned round: the difference is model minus rival, so below zero the model "
@@ -465,12 +494,18 @@ two_intervals = Exercise(
         "value.": _two_of(_over_seeds, lambda d, _: d.mean(0)),
         "Each stretch of each seed counts. All seeds saw the same stretches, so average over the "
         "seeds first.": _two_of(
-            _over_seeds, lambda d, n: torch.stack([b.mean(1) for b in d.chunk(n, dim=1)]).flatten()
+            _over_seeds, lambda d, n: torch.cat([b.mean(1) for b in d.tensor_split(n, 1)])
         ),
         "Your stretches are made of every n-th row. A stretch is a piece of time: neighbouring "
         "rows.": _two_of(
             _over_seeds, lambda d, n: torch.stack([d.mean(0)[i::n].mean() for i in range(n)])
         ),
+        "Your pieces are fewer than `stretches` when the rows are no multiple of it: `chunk` fixes "
+        "the length of a piece and not how many there are.": _two_of(
+            _over_seeds, lambda d, n: torch.stack([b.mean() for b in d.mean(0).chunk(n)])
+        ),
+        "You subtract the rival's mean over all rows. A hard row is hard for both: subtract row by "
+        "row, as the stretches differ in difficulty.": _two_level_rival,
         "The stretches are those of the first seed alone.": _two_of(
             _over_seeds, lambda d, n: _over_blocks(d[:1], n)
         ),
@@ -484,7 +519,7 @@ two_intervals = Exercise(
         "means of its pieces.",
         "model (S, n) - rival (n,) -> (S, n); mean over dim 1 -> (S,) for the seeds; mean over dim "
         "0 -> (n,), cut into stretches",
-        "pieces = difference.mean(0).chunk(stretches); interval([<mean of each piece>])",
+        "pieces = difference.mean(0).tensor_split(stretches); interval([<mean of each piece>])",
     ),
     minutes=12,
     difficulty=2,
@@ -511,7 +546,7 @@ def _above(intervals) -> bool:
 _TWICE = (-0.5, -0.8, -0.2)
 
 conclude = Exercise(
-    "capstone/verdict",
+    "capstone/conclude",
     lambda intervals: verdict(*intervals),
     [
         ([_TWICE],),
@@ -523,6 +558,8 @@ conclude = Exercise(
         ([(-0.2, -0.4, 0.0)],),
         ([(0.1, -0.3, 0.5)],),
         ([(0.4, 0.0, 0.8)],),
+        ([_TWICE, (-0.3, -0.4, -0.2), (0.1, -0.2, 0.4)],),
+        ([(0.3, 0.1, 0.5), (0.4, 0.2, 0.6), (-0.3, -0.5, -0.1)],),
     ],
     {
         "Turned round: these are differences of losses, model minus rival. Below zero the model "
@@ -536,6 +573,9 @@ conclude = Exercise(
         ),
         "You read the first interval only. The second one asks about other days, and has its "
         "say.": _says(lambda i: _below(i[:1]), lambda i: _above(i[:1])),
+        "You read two intervals and no more. The list may hold any number of them.": _says(
+            lambda i: _below(i[:2]), lambda i: _above(i[:2])
+        ),
         "An interval that ends at zero still holds zero: the difference may be none.": _says(
             lambda i: all(high <= 0 for _, _, high in i), lambda i: all(low >= 0 for _, low, _ in i)
         ),
