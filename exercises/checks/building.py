@@ -39,6 +39,12 @@ def _split_by_step(series: Tensor, n: int, gap: int) -> tuple[Tensor, Tensor]:
     return scaled[:n], scaled[n + gap :]
 
 
+def _split_early(series: Tensor, n: int, gap: int) -> tuple[Tensor, Tensor]:
+    train, later = series[: n - gap], series[n:]
+    mean, spread = train.mean(0), train.std(0, correction=0)
+    return (train - mean) / spread, (later - mean) / spread
+
+
 scaled_split = Exercise(
     "building/scaled-split",
     _split,
@@ -63,6 +69,8 @@ scaled_split = Exercise(
         "Your gap is one step too long.": _split_with(start=lambda n, gap: n + gap + 1),
         "The later part begins at step `gap`, inside the training part. Count from the end of the "
         "training part.": _split_with(start=lambda n, gap: gap),
+        "Your training part ends early: the gap comes after its n steps, not out of "
+        "them.": _split_early,
         "One mean and one spread for all columns. Each variable has its own unit, so each column "
         "its own scale.": _split_with(
             centre=lambda rows: rows.mean(), spread=lambda rows: rows.std(correction=0)
@@ -125,6 +133,13 @@ log_uniform = Exercise(
         "ten.": lambda u, low, high: (
             10 ** (torch.tensor(low).log() + u * torch.tensor(high / low).log())
         ),
+        "Your logarithms have base 10, and you go back by exp. Take the power of ten.": (
+            lambda u, low, high: torch.exp(
+                torch.tensor(low).log10() + u * torch.tensor(high / low).log10()
+            )
+        ),
+        "You take ten to the power of a plainly uniform number. The ends of the exponent must be "
+        "logarithms.": lambda u, low, high: 10 ** (low + u * (high - low)),
         "You take the exponential of a plainly uniform number, not of a uniform logarithm.": (
             lambda u, low, high: torch.exp(low + (high - low) * u)
         ),
@@ -178,6 +193,22 @@ def _stop_last(losses: Tensor, patience: int) -> tuple:
     return int(losses.argmin()) + 1, len(values)
 
 
+def _stop_equal(losses: Tensor, patience: int) -> tuple:
+    best, best_at, bad = float("inf"), 0, 0
+    for epoch, loss in enumerate(losses.tolist(), 1):
+        bad = 0 if loss <= best else bad + 1  # an equal one sets it back
+        if loss < best:
+            best, best_at = loss, epoch
+        if bad >= patience:
+            return best_at, epoch
+    return best_at, len(losses)
+
+
+def _stop_beyond(losses: Tensor, patience: int) -> tuple:
+    best_at, _ = _stop(losses, patience)
+    return best_at, best_at + patience
+
+
 def _stop_largest(losses: Tensor, patience: int) -> tuple:
     return _stop(-losses, patience)
 
@@ -191,6 +222,7 @@ early_stop = Exercise(
         (torch.tensor([5.0, 6.0, 4.0, 4.5, 4.2, 3.8]), 2),
         (torch.tensor([5.0, 6.0, 4.0, 5.0, 3.0, 4.0, 2.0]), 2),
         (torch.tensor([3.0, 2.0, 2.0, 2.0, 1.0]), 2),
+        (torch.tensor([3.0, 2.0, 2.0, 2.5, 2.6, 1.0]), 2),
         (torch.tensor([4.0, 3.0, 2.0]), 1),
     ],
     {
@@ -210,6 +242,10 @@ early_stop = Exercise(
         "An equal loss counts as a new best here. Only a smaller one does.": (
             lambda losses, patience: _stop(losses, patience, better=lambda a, b: a <= b)
         ),
+        "An equal loss sets your count of bad epochs back to 0. Only a smaller one "
+        "may.": _stop_equal,
+        "You add patience to the best epoch. If the losses end before patience runs out, the last "
+        "loss is the last epoch.": _stop_beyond,
         "Your count of bad epochs is never set back to 0. A new best begins it again.": _stop_total,
         "You compare with the epoch before. Compare with the best so far.": _stop_last,
         "You look for the largest. These are losses.": _stop_largest,
