@@ -1,8 +1,8 @@
-"""Numbers that a chapter's prose quotes from its run."""
+"""Numbers that a chapter's prose quotes from its run: one by one, or an interval at a time."""
 
 from myst_nb import glue
 
-__all__ = ["glue_interval"]
+__all__ = ["glue", "glue_interval"]
 
 
 def glue_interval(name: str, interval: tuple[float, float, float]) -> None:

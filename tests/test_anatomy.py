@@ -149,8 +149,7 @@ def test_code_cells_are_short_and_narrow(path):
         source = "".join(cell["source"])
         lines = [line for line in source.splitlines() if line.strip()]
         sizes.append(len(lines))
-        lists = re.search(r"(?m)^class |^(?:import|from) ", source)  # a class, or the imports
-        limit = LONGEST_CLASS if lists else LONGEST_CELL
+        limit = LONGEST_CLASS if re.search(r"(?m)^class ", source) else LONGEST_CELL
         assert len(lines) <= limit, f"{len(lines)} lines:\n{source}"
         wide = [line for line in lines if len(line) > WIDTH]
         assert not wide, f"wider than {WIDTH}: {wide}"
@@ -195,9 +194,12 @@ def test_glued_numbers_are_shown_and_shown_numbers_are_glued(path):
     shown = set(re.findall(r"\{glue:\w*\}`([\w-]+)", text))
     plain = set(re.findall(r"""glue\(\s*"([^"{]+)\"""", code))
     patterns = re.findall(r"""glue\(\s*f"([^"]+)\"""", code)
-    of_intervals = re.findall(r"""(?m)^ *glue_interval\(\s*(?:f?"([^"]+)"|\w+)""", code)
-    patterns += [f"{name or '{name}'}-{{part}}" for name in of_intervals]
     made = [re.sub(r"\\\{[^}]*\\\}", r"[\\w.-]+", re.escape(pattern)) for pattern in patterns]
+    of_intervals = re.findall(r"""(?m)^ *glue_interval\(\s*(?:f?"([^"]+)"|\w+)""", code)
+    names = [
+        re.sub(r"\\\{[^}]*\\\}", r"[\\w.-]+", re.escape(name or "{name}")) for name in of_intervals
+    ]
+    made += [f"{name}-(mean|low|high)" for name in names]
     for name in shown - plain:
         assert any(re.fullmatch(pattern, name) for pattern in made), f"{name} is never glued"
     assert plain <= shown, f"glued and never shown: {sorted(plain - shown)}"
